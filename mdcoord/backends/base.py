@@ -1,0 +1,171 @@
+"""The contract of a backend: where documents, leases and event logs live.
+
+Services are written against this class alone and know no path and no server. A key, a version, an expectation:
+
+* a *key* (kind, id) names a document; its *text* is the truth, `fields` and `body` are read from it;
+* a *version* is opaque and compared for equality only;
+* `expect` says what a write relies on: a version as read, ABSENT or ANY. A write that finds something else raises
+  Conflict (NotFound where there is nothing) and changes nothing.
+
+Beside each document a backend keeps one *lease*: volatile claim state that is never in git, read and written
+under the same lock as the document (`mdcoord.leases`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+from mdcoord.model import ANY, Change, Expect, Key, Record
+
+Decide = Callable[[Record], Change | None]
+"""Looks at the current record, under its lock, and returns what to change; None means nothing. May raise to refuse."""
+
+DEFAULT_WAIT: Final = 10.0
+"""Seconds that a write waits for a lock before it raises Busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One published event. `cursor` is where it stands in its channel: pass it to `tail` to go on after it."""
+
+    id: str
+    name: str
+    time: str
+    data: Mapping[str, Any]
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A document that cannot be read: reported, left byte for byte as it is, and in nobody's way."""
+
+    key: Key
+    path: str
+    message: str
+    line: int | None = None
+    column: int | None = None
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All documents of a kind at one moment, and those that could not be read."""
+
+    records: Sequence[Record]
+    unreadable: Sequence[Unreadable] = ()
+
+
+class Backend(ABC):
+    """Abstract store. All methods are safe to call from several threads and processes."""
+
+    name: str = ""
+    location: str = ""
+
+    @abstractmethod
+    def read(self, key: Key) -> Record:
+        """The document as it stands, with its lease. Never writes, never waits for a lock.
+
+        Raises NotFound, InvalidDocument.
+        """
+
+    @abstractmethod
+    def create(self, kind: str, fields: Mapping[str, Any], *, body: str = "", name: str | None = None) -> Record:
+        """Make a document; without a name the backend chooses a short random one. Raises AlreadyExists.
+
+        `schema` and the kind's id field are put first and filled in when missing.
+        """
+
+    @abstractmethod
+    def write(self, key: Key, change: Change | Decide, expect: Expect = ANY, *, wait: float = DEFAULT_WAIT) -> Record:
+        """Change one document atomically and return it as it now stands.
+
+        A callable is called under the document's lock with the current record and decides what to change (it must be quick,
+        free of side effects and may be called again when someone else saved the file meanwhile). `wait` is the
+        longest time in seconds to wait for the lock; 0 means do not wait.
+        Raises NotFound, Conflict, Busy, InvalidDocument, NotDurable, and whatever the callable raises.
+        """
+
+    @abstractmethod
+    def delete(self, key: Key, expect: Expect = ANY) -> None:
+        """Remove a document. Raises NotFound, Conflict."""
+
+    @abstractmethod
+    def archive(self, key: Key, check: Decide | None = None) -> str:
+        """Move a document to the archive and return its name there; `check` may raise, under the lock, to refuse."""
+
+    @abstractmethod
+    def restore(self, name: str) -> Record:
+        """Bring a document back from the archive by its name there. Raises NotFound, AlreadyExists."""
+
+    @abstractmethod
+    def archived(self) -> Sequence[str]:
+        """The names of all archived documents and logs, sorted."""
+
+    @abstractmethod
+    def list(self, kind: str, *, max_age: float = 0.0) -> Listing:
+        """Every document of a kind. `max_age` (seconds) allows an answer that is up to that old; 0 means now.
+
+        Leases are not filled in: use `lease(key)`.
+        """
+
+    @abstractmethod
+    def lease(self, key: Key) -> Any:
+        """The lease beside a document, or None. Cheap; never waits for a lock."""
+
+    @abstractmethod
+    def text(self, key: Key) -> str:
+        """The document's exact text. Raises NotFound."""
+
+    @abstractmethod
+    def append(self, channel: str, name: str, data: Mapping[str, Any], *, time: str, id: str | None = None) -> Event:
+        """Add one event to the end of a channel, atomically, and return it with its cursor. Makes the channel."""
+
+    @abstractmethod
+    def tail(self, channel: str, after: str | None = None, limit: int | None = None) -> Iterator[Event]:
+        """Complete events of a channel in order, after a cursor (None: from the oldest still kept in the log).
+
+        A cursor older than the last rotation goes on in the archive: no event is skipped. Raises NotFound for a
+        channel that does not exist and UsageError for a text that never was a cursor of this channel.
+        """
+
+    @abstractmethod
+    def last(self, channel: str, count: int) -> Sequence[Event]:
+        """The newest `count` events of the log, oldest first; costs the same on a short and on a long log."""
+
+    @abstractmethod
+    def channels(self) -> Sequence[str]:
+        """The names of all channels, sorted."""
+
+    @abstractmethod
+    def rotate(self, channel: str, keep: int) -> int:
+        """Move all but the newest `keep` events to the archive and return how many. Cursors stay valid."""
+
+    def resolve(self, kind: str, name: str) -> Key:
+        """The key of the document that `name` means: its file's name, or else the value of its id field.
+
+        Raises NotFound (also when the id field of several documents has this value), InvalidName.
+        """
+        key = Key.of(kind, name)
+        if self.exists(key):
+            return key
+        return self._by_id_field(key, name)
+
+    @abstractmethod
+    def exists(self, key: Key) -> bool:
+        """Whether there is a document of this name, readable or not."""
+
+    @abstractmethod
+    def _by_id_field(self, key: Key, name: str) -> Key: ...
+
+    def close(self) -> None:
+        """Let go of what is held open. May be called again."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

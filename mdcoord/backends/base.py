@@ -73,14 +73,18 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def create(self, kind: str, fields: Mapping[str, Any], *, body: str = "", name: str | None = None) -> Record:
+    def create(
+        self, kind: str, fields: Mapping[str, Any], *, body: str = "", name: str | None = None
+    ) -> Record:
         """Make a document; without a name the backend chooses a short random one. Raises AlreadyExists.
 
         `schema` and the kind's id field are put first and filled in when missing.
         """
 
     @abstractmethod
-    def write(self, key: Key, change: Change | Decide, expect: Expect = ANY, *, wait: float = DEFAULT_WAIT) -> Record:
+    def write(
+        self, key: Key, change: Change | Decide, expect: Expect = ANY, *, wait: float = DEFAULT_WAIT
+    ) -> Record:
         """Change one document atomically and return it as it now stands.
 
         A callable is called under the document's lock with the current record and decides what to change (it must be quick,
@@ -121,7 +125,9 @@ class Backend(ABC):
         """The document's exact text. Raises NotFound."""
 
     @abstractmethod
-    def append(self, channel: str, name: str, data: Mapping[str, Any], *, time: str, id: str | None = None) -> Event:
+    def append(
+        self, channel: str, name: str, data: Mapping[str, Any], *, time: str, id: str | None = None
+    ) -> Event:
         """Add one event to the end of a channel, atomically, and return it with its cursor. Makes the channel."""
 
     @abstractmethod
@@ -167,5 +173,7 @@ class Backend(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

@@ -1,0 +1,98 @@
+"""This machine as a claim sees it: its clocks, its boot, and whether a process still lives.
+
+One object, handed in wherever time or liveness matters, so that tests set the clock instead of sleeping.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+from functools import cached_property
+
+_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def timestamp(seconds: float) -> str:
+    """Seconds since 1970 as `2026-01-31T09:30:00.000Z`."""
+    whole, rest = divmod(int(seconds * 1000), 1000)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+
+
+def seconds_of(stamp: object) -> float | None:
+    """Seconds since 1970 of an ISO 8601 text (a missing zone means UTC); None when it is no such text."""
+    if not isinstance(stamp, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+class Host:
+    """Clocks and identity of the machine that this process runs on."""
+
+    def now(self) -> float:
+        """Wall clock, seconds since 1970. May jump; only for stamps that people read."""
+        return time.time()
+
+    def stamp(self) -> str:
+        """The wall clock as text."""
+        return timestamp(self.now())
+
+    def uptime(self) -> float:
+        """Seconds since boot, counting sleep where the system can; comparable within one `boot` only."""
+        return time.clock_gettime(_BOOT_CLOCK)
+
+    @cached_property
+    def name(self) -> str:
+        """The host's name, for people."""
+        return os.uname().nodename
+
+    @cached_property
+    def boot(self) -> str:
+        """Names one boot of one machine and its clock; `uptime` of two holders compares only when it is equal."""
+        return _read("/proc/sys/kernel/random/boot_id") + _namespace("time") or self.name
+
+    @cached_property
+    def processes(self) -> str:
+        """Names the set of process ids that this process sees: a pid means something only within it."""
+        return self.boot + _namespace("pid")
+
+    def started(self, pid: int) -> str:
+        """When a process started, as an opaque text that tells it from a later one with the same id; "" if unknown."""
+        # Field 22 of /proc/PID/stat; the command's name (field 2) may hold blanks and brackets, so cut after it.
+        fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+        return fields[19] if len(fields) > 19 else ""
+
+    def alive(self, pid: int, started: str) -> bool:
+        """Whether this very process still runs; a zombie counts as gone, a doubt as alive."""
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+        fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+        if len(fields) <= 19:
+            return True
+        return fields[0] not in "ZX" and (not started or fields[19] == started)
+
+
+def _read(path: str) -> str:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return os.read(descriptor, 4096).decode("utf-8", "replace").strip()
+    finally:
+        os.close(descriptor)
+
+
+def _namespace(kind: str) -> str:
+    try:
+        return "/" + os.readlink(f"/proc/self/ns/{kind}")
+    except OSError:
+        return ""

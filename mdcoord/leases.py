@@ -1,0 +1,220 @@
+"""The rules of claims, as pure functions over one small immutable value.
+
+A claim is a *lease with a fencing token* (M. Kleppmann, "How to do distributed locking", 2016): it is held for `ttl` seconds
+after the last renewal, and every write of the holder carries the token, which is refused once somebody else
+claimed the task. It protects what is written through mdcoord. It cannot protect anything else that a late holder does (a push,
+an e-mail): pass the token on where that matters.
+
+Whether a lease is over is decided, in this order, by the holder's process (same machine), by the clock since boot
+(same boot), by watching the lease stay unchanged for its ttl on one's own clock (other machines, as Kubernetes' leader
+election does), and by the wall clock only long after the end and never for a stamp in the future.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
+
+from mdcoord.errors import ClaimLost
+from mdcoord.host import Host, timestamp
+
+GRACE: Final = 0.1
+"""A lease is recovered only this share of its ttl after its end: clocks and schedulers are never exact."""
+
+MAX_SKEW: Final = 60.0
+"""Seconds that the wall clocks of two machines may differ."""
+
+REMEMBERED_OPS: Final = 64
+"""How many operation ids a lease remembers, so that a repeated request is answered instead of done again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who acts: an agent in one session. Two sessions with the same agent name are two claimants.
+
+    With a `token` the token alone decides; without one, agent and session must be the claim's own. `pid` names the process
+    whose death ends the claim at once (on this machine); without it only time does.
+    """
+
+    agent: str
+    session: str
+    token: str | None = None
+    pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a task, and since when. `uptime` is the holder's clock since `boot` at the last renewal."""
+
+    agent: str
+    session: str
+    token: str
+    ttl: float
+    acquired_at: str
+    renewed_at: str
+    expires_at: str
+    beat: int
+    host: str
+    boot: str
+    uptime: float
+    processes: str = ""
+    pid: int | None = None
+    started: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The volatile state of claims on one task.
+
+    `attempt` is the high-water mark: it never goes back, whatever happens to the document. `ops` are the ids of the last
+    operations. `seen` is what other machines noticed: boot -> [token, beat, uptime of the first sight].
+    """
+
+    attempt: int = 0
+    holder: Holder | None = None
+    ops: tuple[str, ...] = ()
+    seen: Mapping[str, tuple[str, int, float]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        data: dict[str, Any] = {"attempt": self.attempt, "ops": list(self.ops)}
+        if self.holder is not None:
+            data["holder"] = asdict(self.holder)
+            data["seen"] = {boot: list(sight) for boot, sight in self.seen.items()}
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Lease:
+        """The inverse of `as_dict`; raises KeyError or TypeError for anything else."""
+        holder = data.get("holder")
+        return cls(
+            attempt=int(data["attempt"]),
+            holder=Holder(**holder) if holder else None,
+            ops=tuple(data.get("ops", ())),
+            seen={boot: (str(s[0]), int(s[1]), float(s[2])) for boot, s in data.get("seen", {}).items()},
+        )
+
+    def did(self, op: str | None) -> bool:
+        """Whether the operation with this id was done already."""
+        return op is not None and op in self.ops
+
+    def after(self, op: str | None) -> Lease:
+        """This lease, remembering one more operation."""
+        return self if op is None else replace(self, ops=(*self.ops, op)[-REMEMBERED_OPS:])
+
+
+def take(
+    lease: Lease | None, who: Claimant, *, floor: int, ttl: float, host: Host, op: str | None = None
+) -> Lease:
+    """The lease after `who` claimed the task; the caller has made sure that it is free.
+
+    The attempt is one above the high-water mark and above `floor` (the attempt in the document), whichever is more.
+    """
+    attempt = max(lease.attempt if lease else 0, floor) + 1
+    now = host.now()
+    holder = Holder(
+        agent=who.agent,
+        session=who.session,
+        token=f"{attempt}-{os.urandom(6).hex()}",
+        ttl=ttl,
+        acquired_at=timestamp(now),
+        renewed_at=timestamp(now),
+        expires_at=timestamp(now + ttl),
+        beat=0,
+        host=host.name,
+        boot=host.boot,
+        uptime=host.uptime(),
+        processes=host.processes if who.pid else "",
+        pid=who.pid,
+        started=host.started(who.pid) if who.pid else "",
+    )
+    return Lease(attempt, holder, lease.ops if lease else ()).after(op)
+
+
+def held(lease: Lease | None, who: Claimant, task: str) -> Lease:
+    """The lease, if `who` holds it; raises ClaimLost otherwise."""
+    holder = lease.holder if lease else None
+    mine = holder is not None and (
+        who.token == holder.token if who.token else (who.agent, who.session) == (holder.agent, holder.session)
+    )
+    if lease is not None and mine:
+        return lease
+    state = f"now held by {holder.agent} (session {holder.session})" if holder else "held by nobody"
+    raise ClaimLost(
+        f"the claim on {task} is not yours: it is {state}",
+        hint="stop working on it and claim a task again",
+        task=task,
+        holder=holder.agent if holder else None,
+        attempt=lease.attempt if lease else 0,
+    )
+
+
+def renew(lease: Lease, host: Host, *, ttl: float | None = None) -> Lease:
+    """The lease with its end moved to a full ttl from now. The caller has checked that it is held."""
+    holder = lease.holder
+    if holder is None:
+        raise ValueError("there is nothing to renew")
+    now = host.now()
+    ttl = holder.ttl if ttl is None else ttl
+    renewed = replace(
+        holder,
+        ttl=ttl,
+        renewed_at=timestamp(now),
+        expires_at=timestamp(now + ttl),
+        beat=holder.beat + 1,
+        host=host.name,
+        boot=host.boot,
+        uptime=host.uptime(),
+    )
+    return replace(lease, holder=renewed, seen={})
+
+
+def drop(lease: Lease, op: str | None = None) -> Lease:
+    """The lease without a holder; the attempt stays."""
+    return replace(lease, holder=None, seen={}).after(op)
+
+
+def over(lease: Lease | None, host: Host) -> str | None:
+    """Why the holder may be robbed of the task now, as a short phrase; None while the lease is good (or free)."""
+    holder = lease.holder if lease else None
+    if lease is None or holder is None:
+        return None
+    if holder.pid and holder.processes == host.processes and not host.alive(holder.pid, holder.started):
+        return "its process is gone"
+    if holder.boot == host.boot:
+        return _spent(host.uptime() - holder.uptime, holder.ttl)
+    if (
+        holder.pid
+        and holder.host == host.name
+        and holder.processes.partition("/")[0] != host.boot.partition("/")[0]
+    ):
+        return "its machine was started again"
+    token, beat, since = lease.seen.get(host.boot, ("", -1, 0.0))
+    if (token, beat) == (holder.token, holder.beat) and _spent(host.uptime() - since, holder.ttl):
+        return "no sign of life for its time to live"
+    now = host.now()
+    if holder.renewed_at <= timestamp(now) and holder.expires_at < timestamp(
+        now - max(MAX_SKEW, GRACE * holder.ttl)
+    ):
+        return "it expired"
+    return None
+
+
+def watch(lease: Lease, host: Host) -> Lease | None:
+    """The lease with the note that this machine has seen it in its present state; None when nothing is to be noted.
+
+    Needed only for leases of other machines: `over` times them from the first sight.
+    """
+    holder = lease.holder
+    if holder is None or holder.boot == host.boot:
+        return None
+    sight = lease.seen.get(host.boot)
+    if sight and sight[:2] == (holder.token, holder.beat):
+        return None
+    return replace(lease, seen={**lease.seen, host.boot: (holder.token, holder.beat, host.uptime())})
+
+
+def _spent(age: float, ttl: float) -> str | None:
+    return "it expired" if age > ttl * (1 + GRACE) else None

@@ -21,8 +21,8 @@ YES: Final = "✅"
 NO: Final = "❌"
 
 _WRITTEN_IN_CAPITALS = """
-    ai api ci cli cpu csv db eta gb gpu html http id ip json kb llm lr mb mcp md os pid pr ram rss sha sql ssd tb
-    tcp tpu ttl ui uri url utc uuid vm vps yaml
+    ai api ci cli cpu csv db eta gb gpu html http id ip json kb llm lr mb mcp md os pid pr ram rss sha sql ssd
+    tb tcp tpu ttl ui uri url utc uuid vm vps yaml
 """
 _ACRONYMS = frozenset(_WRITTEN_IN_CAPITALS.split())
 
@@ -92,7 +92,7 @@ def format_value(value: Any) -> str:
         return _format_text(value)
     if isinstance(value, bool):
         return YES if value else NO
-    return one_line_json(value)
+    return repr(value) if isinstance(value, int | float) else one_line_json(value)
 
 
 def parse_value(text: str) -> Any:

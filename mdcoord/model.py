@@ -126,7 +126,7 @@ class Change:
         return bool(self.set or self.delete or self.append) or self.body is not KEEP
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Record:
     """A document as it was read: never changed in place; a write returns a new one."""
 

@@ -1,0 +1,181 @@
+"""The documents of a folder as last seen, so that listing ten thousand of them reads only those that changed.
+
+A file is believed to be unchanged when its modification time, size and inode are what they were *and* the time was not
+young when we looked (clocks of file systems are coarse: two saves can share a stamp). Everything else is read
+again; content decides. The catalog may be thrown away at any time.
+"""
+
+from __future__ import annotations
+
+import gc
+import marshal
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+from mdcoord.backends.base import Listing, Unreadable
+from mdcoord.backends.markdown.fileio import FileIO
+from mdcoord.errors import BackendUnavailable, InvalidDocument
+from mdcoord.model import Key, Record, Value
+
+_FORMAT: Final = 1
+_RACY: Final = 3_000_000_000
+"""Nanoseconds that a stamp must be old to be trusted."""
+_WORTH_SAVING: Final = 50
+
+Signature = tuple[int, int, int]
+
+
+class Entry(NamedTuple):
+    """One file as it was when it was read. `trusted` is False while its stamp was too young."""
+
+    signature: Signature
+    trusted: bool
+    record: Record | Unreadable
+
+
+Load = Callable[[Key], Record]
+
+
+class ListedRecord(Record):
+    """A record of a listing: its body is read when somebody looks at it."""
+
+    @cached_property
+    def body(self) -> str:  # type: ignore[override]
+        """The text below the front matter, as it is now; empty if the document is gone meanwhile."""
+        load: Load = self.__dict__["_load"]
+        try:
+            return load(self.key).body
+        except (FileNotFoundError, InvalidDocument, BackendUnavailable):
+            return ""
+
+
+class Catalog:
+    """What is known of the documents in one folder; one object a process."""
+
+    def __init__(self, files: FileIO, load: Load) -> None:
+        self._files = files
+        self._load = load
+        self._entries: dict[str, dict[str, Entry]] = {}
+        self._looked: dict[str, float] = {}
+        self._unsaved: dict[str, int] = {}
+
+    def listing(self, kind: str, max_age: float) -> Listing:
+        """All documents of a kind, as they were at most `max_age` seconds ago."""
+        looked = self._looked.get(kind)
+        if looked is None or max_age <= 0 or time.monotonic() - looked > max_age:
+            self._refresh(kind)
+        entries = list(self._entries[kind].values())
+        return Listing(
+            [entry.record for entry in entries if isinstance(entry.record, Record)],
+            [entry.record for entry in entries if isinstance(entry.record, Unreadable)],
+        )
+
+    def noted(self, record: Record) -> None:
+        """Take over a record that this process has just written, without looking at the file again."""
+        known = self._entries.get(record.key.kind)
+        if known is not None:
+            # Its signature is unknown: the next refresh reads the file once more.
+            known[record.key.name + ".md"] = Entry((0, 0, 0), False, record)
+
+    def _refresh(self, kind: str) -> None:
+        started = time.monotonic()
+        known = self._entries.get(kind)
+        if known is None:
+            known = self._saved(kind)
+        fresh: dict[str, Entry] = {}
+        for name, signature in _stamps(self._files.root, kind + "-"):
+            entry = known.get(name)
+            if entry is None or not entry.trusted or entry.signature != signature:
+                entry = self._read(Key(kind, name[len(kind) + 1 : -3]), signature, entry)
+                self._unsaved[kind] = self._unsaved.get(kind, 0) + 1
+            if entry is not None:
+                fresh[name] = entry
+        self._entries[kind] = fresh
+        self._looked[kind] = started
+
+    def _read(self, key: Key, signature: Signature, before: Entry | None) -> Entry | None:
+        trusted = time.time_ns() - signature[0] > _RACY
+        record: Record | Unreadable
+        try:
+            record = self._load(key)
+        except FileNotFoundError:
+            return None
+        except (InvalidDocument, BackendUnavailable) as error:
+            record = _unreadable(key, os.path.join(self._files.root, key.name + ".md"), error)
+        else:
+            if before and isinstance(before.record, Record) and before.record.version == record.version:
+                record = before.record
+            else:
+                record = _listed(record.key, record.fields, record.version, record.path, self._load)
+        return Entry(signature, trusted, record)
+
+    def save(self) -> None:
+        """Keep what was read for later processes, when it is much. Only writers call this: reads never write."""
+        for kind, count in self._unsaved.items():
+            entries = self._entries[kind]
+            if count >= max(_WORTH_SAVING, len(entries) // 20):
+                rows = [
+                    (name, entry.signature, entry.record.version, entry.record.fields)
+                    for name, entry in entries.items()
+                    if entry.trusted and isinstance(entry.record, Record)
+                ]
+                os.makedirs(os.path.dirname(self._path(kind)), exist_ok=True)
+                with self._files.lock(f"index-{kind}"):
+                    self._files.replace(self._path(kind), marshal.dumps((_FORMAT, rows)), sync=False)
+        self._unsaved.clear()
+
+    def _saved(self, kind: str) -> dict[str, Entry]:
+        collecting = gc.isenabled()
+        gc.disable()  # a hundred thousand small objects that all stay: collecting in between costs four times the load
+        try:
+            with open(self._path(kind), "rb") as file:
+                number, rows = marshal.load(file)
+            if number != _FORMAT:
+                return {}
+            return {
+                name: Entry(signature, True, self._restored(kind, name, version, fields))
+                for name, signature, version, fields in rows
+            }
+        except (OSError, ValueError, EOFError, TypeError):
+            return {}
+        finally:
+            if collecting:
+                gc.enable()
+
+    def _restored(self, kind: str, name: str, version: str, fields: Mapping[str, Value]) -> Record:
+        path = os.path.join(self._files.root, name)
+        return _listed(Key(kind, name[len(kind) + 1 : -3]), fields, version, path, self._load)
+
+    def _path(self, kind: str) -> str:
+        return os.path.join(self._files.state, "index", kind)
+
+
+def _listed(key: Key, fields: Mapping[str, Value], version: str, path: str | None, load: Load) -> Record:
+    record: Any = ListedRecord.__new__(ListedRecord)
+    record.__dict__.update(key=key, fields=fields, version=version, path=path, lease=None, _load=load)
+    return record  # type: ignore[no-any-return]
+
+
+def _stamps(folder: str, prefix: str) -> Iterator[tuple[str, Signature]]:
+    """Name and signature of every document file of a kind."""
+    try:
+        entries = os.scandir(folder)
+    except FileNotFoundError:
+        return
+    with entries:
+        for entry in entries:
+            name = entry.name
+            if name.startswith(prefix) and name.endswith(".md"):
+                try:
+                    info = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                yield name, (info.st_mtime_ns, info.st_size, info.st_ino)
+
+
+def _unreadable(key: Key, path: str, error: InvalidDocument | BackendUnavailable) -> Unreadable:
+    details = error.details
+    return Unreadable(key, path, error.message, details.get("line"), details.get("column"), error.hint)

@@ -1,0 +1,539 @@
+"""The Markdown backend: one file a document, readable and editable by anyone, and nothing lost.
+
+A write takes the document's lock, reads the file, decides, prepares the new text, swaps it in and looks at what it got out
+(`fileio.swap`). A person's editor takes no lock, so at every read and write the content is compared with the version that
+the tool wrote last: when it is another one, and was made from an older version, both sides are merged.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Event, Listing
+from mdcoord.backends.markdown.catalog import Catalog
+from mdcoord.backends.markdown.fileio import FileIO, Leftover
+from mdcoord.backends.markdown.flock import Lock
+from mdcoord.backends.markdown.history import History, Version, version_of
+from mdcoord.backends.markdown.log import EventLog
+from mdcoord.errors import (
+    AlreadyExists,
+    BackendUnavailable,
+    Busy,
+    Conflict,
+    InvalidDocument,
+    InvalidName,
+    NotDurable,
+    NotFound,
+)
+from mdcoord.formats.document import Document, decode
+from mdcoord.formats.revise import Draft, Scribe
+from mdcoord.formats.templating import Templates
+from mdcoord.leases import Lease
+from mdcoord.model import ABSENT, ANY, ID_FIELD, KEEP, Change, Expect, Key, Record, normalise_name
+
+_PATIENCE: Final = 0.5
+"""Seconds for which an unreadable file that is younger than two seconds is taken to be half saved."""
+_ROUNDS: Final = 20
+"""How often a write starts again because somebody saved the file meanwhile."""
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+class _Again(Exception):
+    """Somebody changed the file under our hands; look again."""
+
+
+class _State(NamedTuple):
+    """The line in a document's lock file: the version that the tool wrote last, and the lease."""
+
+    version: str | None
+    lease: Lease | None
+
+    @classmethod
+    def parse(cls, line: bytes) -> _State:
+        try:
+            data = json.loads(line) if line else {}
+            lease = data.get("lease")
+            return cls(data.get("v"), Lease.from_dict(lease) if lease else None)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return cls(None, None)  # torn in a power cut: the document is the truth
+
+    def line(self) -> bytes:
+        data: dict[str, Any] = {"v": self.version}
+        if self.lease is not None:
+            data["lease"] = self.lease.as_dict()
+        return json.dumps(data, separators=(",", ":")).encode()
+
+
+class _Found(NamedTuple):
+    """A document as it lies on disk (`raw`), and what it means after a stale save was merged (`draft`)."""
+
+    raw: bytes
+    version: str
+    draft: Draft
+    state: _State
+
+    @property
+    def foreign(self) -> bool:
+        """Whether somebody else than the tool wrote what is in the file."""
+        return self.version != self.state.version
+
+
+class MarkdownBackend(Backend):
+    """Documents in the folder `root`; locks, leases and history in `state` (never in git, never removed).
+
+    `durability` is `full`, `data` or `none` (see `fileio`); `templates` are folders with the workspace's own
+    templates. Works on local file systems; over a network it is as good as that network's flock.
+    """
+
+    name = "markdown"
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        state: str | os.PathLike[str] | None = None,
+        durability: str = "full",
+        templates: Sequence[str] | None = None,
+    ) -> None:
+        self.location = os.path.realpath(root)
+        state = os.path.join(self.location, ".state") if state is None else os.path.abspath(state)
+        self._files = FileIO(self.location, state, durability)
+        own = [os.path.join(self.location, "templates")] if templates is None else list(templates)
+        self._scribe = Scribe(Templates(own))
+        self._history = History(self._files)
+        self._catalog = Catalog(self._files, self._listable)
+        self._log = EventLog(self._files, self.location)
+        self._prepared = False
+
+    # -- documents ---------------------------------------------------------------------------------------
+
+    def read(self, key: Key) -> Record:
+        while True:
+            try:
+                return self._listable(key)
+            except FileNotFoundError:
+                self._require_coming(key)
+
+    def text(self, key: Key) -> str:
+        while True:
+            try:
+                return decode(self._files.read(self._path(key)), where=self._path(key))
+            except FileNotFoundError:
+                self._require_coming(key)
+
+    def exists(self, key: Key) -> bool:
+        return os.path.lexists(self._path(key))
+
+    def create(
+        self, kind: str, fields: Mapping[str, Any], *, body: str = "", name: str | None = None
+    ) -> Record:
+        self._prepare()
+        key = Key.of(kind, name) if name is not None else None
+        while True:
+            chosen = key or Key(kind, "".join(random.SystemRandom().choices(_ALPHABET, k=8)))
+            try:
+                return self._create(chosen, fields, body)
+            except AlreadyExists:
+                if key is not None:
+                    raise
+
+    def _create(self, key: Key, fields: Mapping[str, Any], body: str) -> Record:
+        draft = self._scribe.create(key, fields, body)
+        data = draft.text.encode()
+        path = self._path(key)
+        problem: NotDurable | None = None
+        with self._files.lock(key.name, DEFAULT_WAIT) as lock:
+            if os.path.lexists(path):
+                raise self._taken(key)
+            try:
+                self._files.create(path, data)
+            except Leftover as leftover:
+                self._files.discard(str(leftover))
+                self._files.create(path, data)
+            except FileExistsError:
+                raise self._taken(key) from None
+            except NotDurable as error:
+                problem = error
+            state = _State(version_of(data), _State.parse(lock.load()).lease)
+            self._history.remember(key.name, data)
+            lock.store(state.line())
+        record = _record(key, path, _Found(data, version_of(data), draft, state))
+        self._catalog.noted(record)
+        if problem:
+            raise problem
+        return record
+
+    def write(
+        self, key: Key, change: Change | Decide, expect: Expect = ANY, *, wait: float = DEFAULT_WAIT
+    ) -> Record:
+        self._prepare()
+        decide: Decide = change if callable(change) else lambda _record: change
+        with self._files.lock(key.name, wait) as lock:
+            for _round in range(_ROUNDS):
+                try:
+                    record = self._write(key, decide, expect, lock)
+                    break
+                except Leftover:
+                    self._absorb_leftovers(key, lock)
+                except _Again:
+                    continue
+            else:
+                raise Busy(
+                    f"{key} is being saved by others again and again", hint="try again", path=self._path(key)
+                )
+        self._catalog.noted(record)
+        self._catalog.save()
+        return record
+
+    def _write(self, key: Key, decide: Decide, expect: Expect, lock: Lock) -> Record:
+        path = self._path(key)
+        try:
+            found = self._find(key, lock.load)
+        except FileNotFoundError:
+            self._require_coming(key)
+            raise _Again from None
+        record = _record(key, path, found)
+        _require(record, expect)
+        change = decide(record)
+        if change is None:
+            return record
+        lease = found.state.lease if change.lease is KEEP else change.lease
+        if not change.touches_document:
+            state = _State(found.state.version, lease)
+            lock.store(state.line())
+            return _record(key, path, found._replace(state=state))
+        return self._commit(key, found, self._scribe.revise(key, found.draft, change), lease, lock)
+
+    def _commit(
+        self, key: Key, found: _Found, draft: Draft, lease: Lease | None, lock: Lock, slot: int = 0
+    ) -> Record:
+        """Put a new text and lease in place; whatever somebody saved meanwhile is merged in first."""
+        path = self._path(key)
+        if not lock.intact:
+            raise BackendUnavailable(
+                f"the lock file of {key} was removed while it was held", hint="try again", path=lock.path
+            )
+        problem: NotDurable | None = None
+        try:
+            draft = self._swap_in(key, found, draft, slot)
+        except NotDurable as error:
+            problem = error
+        data = draft.text.encode()
+        state = _State(version_of(data), lease)
+        lock.store(state.line())
+        if problem:
+            raise problem
+        return _record(key, path, _Found(data, state.version or "", draft, state))
+
+    def _swap_in(self, key: Key, found: _Found, draft: Draft, slot: int) -> Draft:
+        path = self._path(key)
+        expected, unknown = found.raw, found.foreign
+        caught: str | None = None
+        for _round in range(_ROUNDS):
+            data = draft.text.encode()
+            self._history.remember(key.name, *([expected] if unknown else []), data)
+            try:
+                temp = self._files.swap(path, data, expected, slot)
+            except FileNotFoundError:
+                raise _Again from None
+            if caught is not None:
+                self._files.discard(caught)
+            if temp is None:
+                return draft
+            caught, slot = temp, slot + 2
+            draft = self._with_save(key, temp, draft, slot)
+            expected, unknown = data, False
+        raise _Again
+
+    def _with_save(self, key: Key, temp: str, draft: Draft, slot: int) -> Draft:
+        """Our text, already in place, united with a save that it has just replaced and that now lies at `temp`."""
+        path = self._path(key)
+        saved = self._settled(temp)
+        try:
+            merged = self._merged(key, saved, version_of(draft.text.encode()), path)
+        except InvalidDocument:
+            # What a person saved cannot be read: it goes back where it was, and nothing of ours was promised.
+            if self._files.swap(path, saved, draft.text.encode(), slot) is None:
+                self._files.discard(temp)
+            raise
+        self._history.remember(key.name, saved)
+        return merged or self._scribe.open(key, decode(saved, where=path), path)
+
+    def _absorb_leftovers(self, key: Key, lock: Lock) -> None:
+        """Deal with temporary files of a writer that was killed: what may be somebody's save is merged, not dropped."""
+        path = self._path(key)
+        for slot in range(2 * _ROUNDS):
+            temp = self._files.temporary(path, slot)
+            if not os.path.lexists(temp):
+                continue
+            saved = self._files.read(temp)
+            versions = self._history.versions(key.name)
+            if (
+                not saved
+                or any(v.data == saved for v in versions)
+                or versions[-1:]
+                and versions[-1].data.startswith(saved)
+            ):
+                self._files.discard(temp)
+                continue
+            try:
+                found = self._find(key, lock.load)
+                base = _closest(versions, decode(saved, where=temp), None)
+                draft = self._scribe.merge(
+                    key,
+                    base.data.decode() if base else found.draft.text,
+                    found.draft.text,
+                    decode(saved, where=temp),
+                    temp,
+                )
+            except InvalidDocument:
+                self._files.keep(temp)
+                continue
+            self._history.remember(key.name, saved)
+            self._commit(key, found, draft, found.state.lease, lock, slot=2 * _ROUNDS)
+            self._files.discard(temp)
+
+    def delete(self, key: Key, expect: Expect = ANY) -> None:
+        def check(record: Record) -> None:
+            _require(record, expect)
+
+        self._prepare()
+        with self._files.lock(key.name) as lock:
+            self._checked(key, check, lock)
+            self._files.remove(self._path(key))
+            self._history.forget(key.name)
+            # The high-water mark of attempts stays: a task of the same name never hands out a number again.
+            lock.store(_State(None, _State.parse(lock.load()).lease).line())
+
+    # -- archive -----------------------------------------------------------------------------------------
+
+    def archive(self, key: Key, check: Decide | None = None) -> str:
+        self._prepare()
+        folder = self._archive_folder(make=True)
+        with self._files.lock(key.name) as lock:
+            self._checked(key, check, lock)
+            name = key.name
+            for number in range(1, 10_000):
+                try:
+                    self._files.move(self._path(key), os.path.join(folder, name + ".md"))
+                    break
+                except FileExistsError:
+                    name = f"{key.name}.{number}"
+            self._history.forget(key.name)
+            lock.store(_State(None, _State.parse(lock.load()).lease).line())
+        return name
+
+    def restore(self, name: str) -> Record:
+        self._prepare()
+        source = os.path.join(self._archive_folder(), normalise_name(name) + ".md")
+        if not os.path.lexists(source):
+            raise NotFound(
+                f"there is no {name} in the archive",
+                hint="see what is there with `mdcoord archive list`",
+                path=source,
+            )
+        stem, _, number = name.rpartition(".")
+        plain = stem if number.isdigit() and stem else name
+        kind, _, identifier = plain.partition("-")
+        key = Key.of(kind, identifier)
+        with self._files.lock(key.name):
+            try:
+                self._files.move(source, self._path(key))
+            except FileExistsError:
+                raise self._taken(key) from None
+        return self.read(key)
+
+    def archived(self) -> Sequence[str]:
+        try:
+            names = os.listdir(self._archive_folder())
+        except FileNotFoundError:
+            return []
+        return sorted(name[:-3] for name in names if name.endswith(".md") and not name.startswith("."))
+
+    def _archive_folder(self, make: bool = False) -> str:
+        folder = os.path.join(self.location, "archive")
+        if make:
+            os.makedirs(folder, exist_ok=True)
+        if os.path.islink(folder):
+            raise BackendUnavailable(
+                f"{folder} is a symbolic link", hint="put a real folder there", path=folder
+            )
+        return folder
+
+    def _checked(self, key: Key, check: Callable[[Record], Any] | None, lock: Lock) -> None:
+        while True:
+            try:
+                found = self._find(key, lock.load)
+                break
+            except FileNotFoundError:
+                self._require_coming(key)
+        if check is not None:
+            check(_record(key, self._path(key), found))
+
+    # -- listing -----------------------------------------------------------------------------------------
+
+    def list(self, kind: str, *, max_age: float = 0.0) -> Listing:
+        return self._catalog.listing(kind, max_age)
+
+    def lease(self, key: Key) -> Lease | None:
+        return _State.parse(self._files.peek(key.name)).lease
+
+    def _by_id_field(self, key: Key, name: str) -> Key:
+        field = ID_FIELD[key.kind]
+        hits = [
+            record.key
+            for record in self.list(key.kind, max_age=1.0).records
+            if str(record.fields.get(field, "")).lower().removeprefix(key.kind + "-") == key.id
+        ]
+        if len(hits) == 1:
+            return hits[0]
+        if hits:
+            raise NotFound(
+                f"{name!r} is the {field} of several documents: " + ", ".join(map(str, hits)),
+                hint="use the file's name",
+            )
+        raise _nothing(key, self._path(key))
+
+    # -- events ------------------------------------------------------------------------------------------
+
+    def append(
+        self, channel: str, name: str, data: Mapping[str, Any], *, time: str, id: str | None = None
+    ) -> Event:
+        self._prepare()
+        return self._log.append(channel, name, data, time=time, id=id)
+
+    def tail(self, channel: str, after: str | None = None, limit: int | None = None) -> Iterator[Event]:
+        return self._log.tail(channel, after, limit)
+
+    def last(self, channel: str, count: int) -> Sequence[Event]:
+        return self._log.last(channel, count)
+
+    def channels(self) -> Sequence[str]:
+        return self._log.channels()
+
+    def rotate(self, channel: str, keep: int) -> int:
+        self._prepare()
+        return self._log.rotate(channel, keep)
+
+    def close(self) -> None:
+        pass
+
+    # -- how a file is read --------------------------------------------------------------------------------
+
+    def _path(self, key: Key) -> str:
+        return os.path.join(self.location, key.name + ".md")
+
+    def _prepare(self) -> None:
+        if not self._prepared:
+            self._files.prepare()
+            self._prepared = True
+
+    def _find(self, key: Key, state_line: Callable[[], bytes]) -> _Found:
+        """Read a document and, if a stale save is in the file, merge it. Waits a moment for half-saved files."""
+        deadline = None
+        while True:
+            raw = self._files.read(self._path(key))
+            state = _State.parse(state_line())
+            try:
+                return self._understood(key, raw, state)
+            except InvalidDocument:
+                now = time.monotonic()
+                deadline = now + _PATIENCE if deadline is None else deadline
+                if now >= deadline or not _young(self._path(key)):
+                    raise
+            time.sleep(0.02)
+
+    def _understood(self, key: Key, raw: bytes, state: _State) -> _Found:
+        path = self._path(key)
+        version = version_of(raw)
+        if state.version is not None and version != state.version:
+            merged = self._merged(key, raw, state.version, path)
+            if merged is not None:
+                return _Found(raw, version, merged, state)
+        return _Found(raw, version, self._scribe.open(key, decode(raw, where=path), path), state)
+
+    def _merged(self, key: Key, saved: bytes, latest: str, where: str) -> Draft | None:
+        """What a save means that is not the tool's latest version; None when it was made from that version."""
+        versions = self._history.versions(key.name)
+        if not versions or versions[-1].name == version_of(saved):
+            return None
+        tool = next((v for v in reversed(versions) if v.name == latest), versions[-1])
+        text = decode(saved, where=where)
+        base = _closest(versions, text, tool) or tool
+        if base.name == tool.name:
+            return self._scribe.keep_view_edits(key, tool.data.decode(), self._scribe.open(key, text, where))
+        return self._scribe.merge(key, base.data.decode(), tool.data.decode(), text, where)
+
+    def _listable(self, key: Key) -> Record:
+        return _record(key, self._path(key), self._find(key, lambda: self._files.peek(key.name)))
+
+    def _settled(self, path: str) -> bytes:
+        """The content of a file that somebody may still be writing: wait until it can be read, within reason."""
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            data = self._files.read(path)
+            try:
+                Document.parse(decode(data, where=path), where=path)
+                return data
+            except InvalidDocument:
+                if time.monotonic() >= deadline:
+                    return data
+            time.sleep(0.02)
+
+    def _require_coming(self, key: Key) -> None:
+        """Return when a missing document is there again: git removes a file before it writes it anew."""
+        known = _State.parse(self._files.peek(key.name)).version
+        if known is None or not self._files.await_file(self._path(key)):
+            raise _nothing(key, self._path(key))
+
+    def _taken(self, key: Key) -> AlreadyExists:
+        return AlreadyExists(
+            f"there is already a {key}", hint="choose another id, or change that one", path=self._path(key)
+        )
+
+
+def _record(key: Key, path: str, found: _Found) -> Record:
+    return Record(key, found.draft.fields, found.draft.body, found.version, path, found.state.lease)
+
+
+def _nothing(key: Key, path: str) -> NotFound:
+    return NotFound(
+        f"there is no {key}", hint=f"see what there is with `mdcoord query {key.kind}`", path=path
+    )
+
+
+def _require(record: Record, expect: Expect) -> None:
+    if expect is ABSENT:
+        raise Conflict(f"{record.key} exists", hint="read it and decide anew", path=record.path)
+    if expect is not ANY and expect != record.version:
+        raise Conflict(
+            f"{record.key} changed since it was read",
+            hint="read it again and decide anew",
+            path=record.path,
+            expected=expect,
+            found=record.version,
+        )
+
+
+def _young(path: str) -> bool:
+    try:
+        return time.time() - os.stat(path).st_mtime < 2.0
+    except FileNotFoundError:
+        return True
+
+
+def _closest(versions: Sequence[Version], text: str, preferred: Version | None) -> Version | None:
+    """The version that a text was most likely made from: the one with the fewest different lines, the newest of equals."""
+    lines = set(text.splitlines())
+
+    def distance(version: Version) -> tuple[int, bool]:
+        return len(
+            lines ^ set(version.data.decode("utf-8", "replace").splitlines())
+        ), version is not preferred
+
+    return min(reversed(versions), key=distance, default=None)

@@ -1,0 +1,184 @@
+"""Three-way merge of one document: what a person saved, what the tool wrote, and the version both started from.
+
+The tool changes values; people change anything. So the person's text is the carrier, and the tool's changes are applied to
+it as an ordinary lossless edit: comments, order and prose of the person survive. A field that both changed keeps one
+value, and the other one is reported. Text that both changed keeps both versions, the tool's in a quoted block.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from typing import Any, Final
+
+from mdcoord.model import Change, Path, Value
+
+_MISSING: Final = object()
+
+TOOL_FIELDS: Final = frozenset(
+    [
+        "status",
+        "assigned_agent",
+        "attempt",
+        "progress",
+        "last_updated",
+        "last_heartbeat",
+        "active_tasks",
+        "recent_completions",
+        "circuit_breaker",
+        "workload_pct",
+    ]
+)
+"""Top-level fields whose value the tool answers for: when both changed one, the tool's value stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """One field that both sides changed: the value that stays, and the one that does not."""
+
+    path: Path
+    kept: Value
+    lost: Value
+
+    def __str__(self) -> str:
+        name = ".".join(map(str, self.path))
+        return f"{name}: kept {_show(self.kept)}, set aside {_show(self.lost)}"
+
+
+@dataclass(slots=True)
+class FieldMerge:
+    """What is to be done to the person's front matter, and where the two sides disagreed."""
+
+    change: Change
+    clashes: list[Clash] = field(default_factory=list)
+
+
+def merge_fields(
+    base: Mapping[str, Value], tool: Mapping[str, Value], person: Mapping[str, Value]
+) -> FieldMerge:
+    """The tool's changes since `base` as one change to the person's fields."""
+    sets: dict[Path, Value] = {}
+    deletes: list[Path] = []
+    appends: dict[Path, list[Value]] = {}
+    clashes: list[Clash] = []
+
+    def visit(path: Path, old: Any, new: Any, theirs: Any) -> None:
+        if _same(old, new) or _same(new, theirs):
+            return
+        if all(isinstance(side, Mapping) for side in (old, new, theirs)):
+            for key in [*old, *(key for key in new if key not in old)]:
+                visit((*path, key), *(side.get(key, _MISSING) for side in (old, new, theirs)))
+        elif all(isinstance(side, list) for side in (old, new, theirs)):
+            added, removed = _list_changes(old, new)
+            if removed:
+                sets[path] = [item for item in theirs if item not in removed] + added
+            else:
+                appends[path] = [item for item in added if item not in theirs]
+        elif _same(old, theirs):
+            apply(path, new)
+        elif path[0] in TOOL_FIELDS or str(path[0]).endswith("_at"):
+            clashes.append(Clash(path, _plain(new), _plain(theirs)))
+            apply(path, new)
+        else:
+            clashes.append(Clash(path, _plain(theirs), _plain(new)))
+
+    def apply(path: Path, value: Any) -> None:
+        if value is _MISSING:
+            deletes.append(path)
+        else:
+            sets[path] = value
+
+    visit((), base, tool, person)
+    appends = {path: items for path, items in appends.items() if items}
+    return FieldMerge(Change(set=sets, delete=tuple(deletes), append=appends), clashes)
+
+
+def distance(one: Mapping[str, Value], other: Mapping[str, Value]) -> int:
+    """How many top-level fields differ: small between a version and what somebody made from it."""
+    return sum(not _same(one.get(key, _MISSING), other.get(key, _MISSING)) for key in {*one, *other})
+
+
+def merge_text(base: str, tool: str, person: str) -> str:
+    """Merge prose by lines. Where both changed the same lines, the person's stay and the tool's follow, quoted."""
+    if tool in (base, person):
+        return person
+    if person == base:
+        return tool
+    old = base.splitlines(keepends=True)
+    ours = _hunks(old, tool.splitlines(keepends=True))
+    theirs = _hunks(old, person.splitlines(keepends=True))
+    result: list[str] = []
+    position = 0
+    while ours or theirs:
+        start, end = _next_region(ours, theirs)
+        result += old[position:start]
+        mine = _take(ours, old, start, end)
+        other = _take(theirs, old, start, end)
+        result += other if other != old[start:end] or mine == old[start:end] else mine
+        if mine not in (other, old[start:end]) and other != old[start:end]:
+            result += _quoted(mine, result)
+        position = end
+    return "".join([*result, *old[position:]])
+
+
+Hunk = tuple[int, int, list[str]]
+
+
+def _hunks(old: list[str], new: list[str]) -> list[Hunk]:
+    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    return [(i1, i2, new[j1:j2]) for tag, i1, i2, j1, j2 in matcher.get_opcodes() if tag != "equal"]
+
+
+def _next_region(ours: list[Hunk], theirs: list[Hunk]) -> tuple[int, int]:
+    """The first range of old lines that a change touches, widened by every change that overlaps it."""
+    start, end, _ = min(ours[:1] + theirs[:1], key=lambda hunk: hunk[:2])
+    while True:
+        wider = max(
+            [
+                end,
+                *(
+                    hunk[1]
+                    for hunk in ours + theirs
+                    if hunk[0] <= end and (hunk[0] < end or hunk[0] == start)
+                ),
+            ]
+        )
+        if wider == end:
+            return start, end
+        end = wider
+
+
+def _take(hunks: list[Hunk], old: list[str], start: int, end: int) -> list[str]:
+    """One side's text of a region; its changes are used up."""
+    text: list[str] = []
+    position = start
+    while hunks and hunks[0][1] <= end and hunks[0][0] <= end:
+        first, last, lines = hunks.pop(0)
+        text += old[position:first] + lines
+        position = last
+    return text + old[position:end]
+
+
+def _quoted(lines: list[str], before: list[str]) -> list[str]:
+    lead = "" if not before or before[-1].endswith("\n") else "\n"
+    return [f"{lead}> [!conflict] written at the same time:\n", *(f"> {line.rstrip()}\n" for line in lines)]
+
+
+def _list_changes(old: list[Value], new: list[Value]) -> tuple[list[Value], list[Value]]:
+    return [item for item in new if item not in old], [item for item in old if item not in new]
+
+
+def _same(one: Any, other: Any) -> bool:
+    if one is _MISSING or other is _MISSING:
+        return one is other
+    return type(one) is type(other) and bool(one == other)
+
+
+def _plain(value: Any) -> Value:
+    return None if value is _MISSING else value
+
+
+def _show(value: Value) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -120,12 +120,16 @@ class FileIO:
                 # Whether the swap took place is unknown: what lies at `temp` may be somebody's work.
                 self._drop_if(temp, data)
                 raise
-            if _content(temp) != expected:
-                return temp
-            problem = self._sync_folder(path)
-            # An editor that had opened the old file just before the swap writes into what is now at `temp`.
-            if _content(temp) != expected:
-                return temp
+            out = os.open(temp, _READ)
+            try:
+                if _whole(out) != expected:
+                    return temp
+                problem = self._sync_folder(path)
+                # An editor that had opened the old file just before the swap writes into what is now at `temp`.
+                if _whole(out) != expected:
+                    return temp
+            finally:
+                os.close(out)
             _unlink(temp)
         if problem:
             raise problem
@@ -344,9 +348,14 @@ def _read_all(descriptor: int, size: int) -> bytes:
 def _content(path: str) -> bytes:
     descriptor = os.open(path, _READ)
     try:
-        return _read_all(descriptor, os.fstat(descriptor).st_size)
+        return _whole(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _whole(descriptor: int) -> bytes:
+    """All of an open file, whatever was read from it before."""
+    return os.pread(descriptor, os.fstat(descriptor).st_size + 1, 0)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -1,0 +1,256 @@
+"""Event logs as files: one block appended in one write, read in place, rotated into archives.
+
+Writers hold the lock of their log; readers take none. What keeps readers right without it:
+
+* an append is one write, and its block says at its end that it is whole;
+* a rotation first adds the oldest events to the archive and then swaps in the shorter log, so an event is
+  always in at least one of them; a reader opens the log before it looks into the archive and prefers the log.
+
+A person's editor takes no lock either: a log that was saved while it was being rotated is put back and
+rotated anew.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time as clock
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Final
+
+from mdcoord.backends.base import Event
+from mdcoord.backends.markdown.fileio import FileIO, translated
+from mdcoord.backends.markdown.logarchive import Archived, Archives
+from mdcoord.backends.markdown.logfile import LogFile
+from mdcoord.backends.markdown.logrotation import rotate_once
+from mdcoord.backends.markdown.logview import Cursor, LogView, make_event
+from mdcoord.errors import Busy, InvalidName, NotFound, UsageError
+from mdcoord.formats import eventlog
+from mdcoord.formats.eventlog import Problem, Span, channel_name
+
+REMEMBERED: Final = 64
+"""An append that repeats the id of one of this many newest events writes nothing."""
+
+_ROUNDS: Final = 20
+"""How often a rotation starts again because somebody saved the log meanwhile."""
+_YOUNG: Final = 2.0
+"""Only a log changed this many seconds ago can be in the middle of being saved."""
+_SETTLE: Final = 0.25
+"""Seconds for which such a log is looked at again before it is believed."""
+_PAUSE: Final = 0.01
+
+
+class EventLog:
+    """The channels of one workspace: `events-{channel}.md` in `root`, rotated events in `root/archive`."""
+
+    def __init__(self, files: FileIO, root: str) -> None:
+        self._files = files
+        self._root = root
+
+    # ---------------------------------------------------------------- reading
+
+    def channels(self) -> list[str]:
+        """The names of all channels, sorted."""
+        try:
+            with translated(self._root), os.scandir(self._root) as entries:
+                names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+        except FileNotFoundError:
+            return []
+        logs = (name[7:-3] for name in names if name.startswith("events-") and name.endswith(".md"))
+        return sorted(filter(_is_channel, logs))
+
+    def tail(self, channel: str, after: str | None = None, limit: int | None = None) -> Iterator[Event]:
+        """Whole events in order after a cursor (None: from the oldest in the log), at most `limit`.
+
+        At least once: when the place of a cursor was edited away by hand, events may come a second time,
+        but none is left out. Raises NotFound, UsageError.
+        """
+        name = channel_name(channel)
+        cursor = None if after is None else Cursor.parse(after, name)
+        if limit is not None and limit < 0:
+            raise UsageError(f"{limit} is not a number of events", hint="use 0 or more")
+        self._require(name)  # now, not when the first event is asked for
+        return islice(self._tail(name, cursor), limit)
+
+    def last(self, channel: str, count: int) -> list[Event]:
+        """The newest `count` events of the log, oldest first. Raises NotFound."""
+        with self._open(channel_name(channel)) as view:
+            newest = (event for span in view.backwards() if (event := view.event(span)))
+            return list(islice(newest, max(count, 0)))[::-1]
+
+    def problems(self, channel: str) -> list[Problem]:
+        """What readers pass over in a log and what was changed by hand, with lines. Raises NotFound."""
+        with self._open(channel_name(channel)) as view:
+            return eventlog.find_problems(view.whole())
+
+    def _tail(self, channel: str, cursor: Cursor | None) -> Iterator[Event]:
+        deadline = clock.monotonic() + _SETTLE
+        while True:
+            with self._open(channel) as view:
+                place = None if cursor is None else view.find(cursor.offset, cursor.id)
+                if cursor is None or place is not None:
+                    yield from view.events(place)
+                    return
+                archived = Archives(self._root, channel).after(cursor, view.rotated)
+                if archived is not None or not _is_young(view) or clock.monotonic() >= deadline:
+                    yield from _archived_then_log(archived or iter(()), view)
+                    return
+            clock.sleep(_PAUSE)  # an editor may be in the middle of saving the log
+
+    @contextmanager
+    def _open(self, channel: str) -> Iterator[LogView]:
+        """A view of the log as it is now. A log that is missing or empty is looked at again for a moment."""
+        deadline = clock.monotonic() + _SETTLE
+        while True:
+            self._require(channel)
+            try:
+                with self._file(channel).view() as view:
+                    if view.size or not _is_young(view) or clock.monotonic() >= deadline:
+                        yield view
+                        return
+            except FileNotFoundError:
+                pass
+            clock.sleep(_PAUSE)
+
+    def _require(self, channel: str) -> None:
+        path = self._file(channel).path
+        if not os.path.lexists(path) and not self._files.await_file(path):
+            hint = "publishing to a channel makes it"
+            raise NotFound(f"there is no channel {channel!r}", hint=hint, path=path)
+
+    # ---------------------------------------------------------------- appending
+
+    def append(
+        self, channel: str, name: str, data: Mapping[str, Any], *, time: str, id: str | None = None
+    ) -> Event:
+        """Add one event at the end and return it with its cursor; makes the log when there is none.
+
+        With an `id` that one of the last 64 events has, that event is returned and nothing is written, so
+        that an append whose answer was lost may be repeated. Raises UsageError, Busy, BackendUnavailable,
+        NotDurable.
+        """
+        file = self._file(channel_name(channel))
+        event_id = os.urandom(8).hex() if id is None else id
+        block, entry = eventlog.render_event(event_id, name, time, data)
+        with file.lock():
+            again = None if id is None else _find_recent(file, id)
+            return again or make_event(file.channel, entry, _append(file, block))
+
+    # ---------------------------------------------------------------- rotating
+
+    def rotate(self, channel: str, keep: int, today: str | None = None) -> int:
+        """Move all but the newest `keep` events to the archive of the day and return how many were moved.
+
+        `today` is a date like 2026-01-31 (None: the date in UTC). Cursors stay valid. After a crash
+        anywhere in it, doing it again finishes it. Raises NotFound, UsageError, Busy, BackendUnavailable,
+        NotDurable.
+        """
+        file = self._file(channel_name(channel))
+        date = eventlog.check_date(today or datetime.now(UTC).date().isoformat())
+        if keep < 0:
+            raise UsageError(f"{keep} is not a number of events", hint="use 0 or more")
+        with file.lock():
+            for _round in range(_ROUNDS):
+                self._require(file.channel)
+                moved = rotate_once(file, keep, date)
+                if moved is not None:
+                    return moved
+        raise Busy(f"{file.path} is being saved by others again and again", hint="try again", path=file.path)
+
+    def _file(self, channel: str) -> LogFile:
+        return LogFile(self._files, self._root, channel)
+
+
+def _append(file: LogFile, block: bytes) -> int:
+    """Write a block at the end of its log, whatever state that is in, and return its offset."""
+    while True:
+        try:
+            with file.view() as view:
+                if view.size and not _is_torn(view):
+                    return _append_below(file, view, block)
+                if view.size:
+                    file.swap(file.path, _without_torn_end(view), view.whole())
+                    continue
+        except FileNotFoundError:
+            pass
+        start = file.archives.beyond()
+        if file.begin(eventlog.new_log(file.channel, start) + block):
+            return start
+
+
+def _append_below(file: LogFile, view: LogView, block: bytes) -> int:
+    end = view.end(len(eventlog.CLOSING) + 4)
+    if end.endswith(b"\r\n"):
+        block = block.replace(b"\n", b"\r\n")
+    gap = b"" if _ENDS_BLANK.search(end) else b"\n" if end.endswith(b"\n") else b"\n\n"
+    place = file.append(gap + block) - len(block)
+    # The offsets of a channel begin at its first block, wherever that stands in the file.
+    return view.offset(place) if view.has_blocks else view.rotated
+
+
+def _is_torn(view: LogView) -> bool:
+    if view.end(len(eventlog.CLOSING)) == eventlog.CLOSING:
+        return False
+    last = _last_span(view)
+    return eventlog.torn_from(last) < len(last.data)
+
+
+def _without_torn_end(view: LogView) -> bytes:
+    """What is left when that is taken away which an append left that never came to its end."""
+    last = _last_span(view)
+    return view.whole()[: last.start + eventlog.torn_from(last)]
+
+
+def _last_span(view: LogView) -> Span:
+    """The block at the end of the file, or else all of the text."""
+    return next(view.backwards(), None) or Span(0, view.whole(), True)
+
+
+def _find_recent(file: LogFile, event_id: str) -> Event | None:
+    left = REMEMBERED
+    try:
+        with file.view() as view:
+            for span in islice(view.backwards(), left):
+                left -= 1
+                if eventlog.identity_in(span) == event_id:
+                    return view.event(span)
+            if not left or not view.rotated:
+                return None
+    except FileNotFoundError:
+        pass
+    return file.archives.find_recent(event_id, left)
+
+
+def _archived_then_log(archived: Iterator[Archived], view: LogView) -> Iterator[Event]:
+    """Events of the archive, then those of the log: from the first that both have, else from its oldest."""
+    for block in archived:
+        if block.event is None:
+            continue
+        if (
+            block.offset >= view.rotated
+        ):  # a rotation was killed before it shortened the log, or goes on right now
+            place = view.find(block.offset, block.event.id)
+            event = None if place is None else view.event_at(place)
+            if event is not None:
+                yield event
+                yield from view.events(place)
+                return
+        yield block.event
+    yield from view.events()
+
+
+def _is_channel(name: str) -> bool:
+    try:
+        return channel_name(name) == name
+    except InvalidName:
+        return False
+
+
+def _is_young(view: LogView) -> bool:
+    return clock.time() - view.changed_at < _YOUNG
+
+
+_ENDS_BLANK = re.compile(rb"\n\r?\n\Z")

@@ -1,0 +1,155 @@
+"""Rotated events: the files `archive/events-{channel}-{date}.md`, read as the older part of a log.
+
+Each rotation adds one stretch to the archive of its day, below a line that says which bytes of the channel it
+holds. Events keep their offsets in it, so that cursors and ids stay what they were.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from mdcoord.backends.base import Event
+from mdcoord.backends.markdown.logview import Cursor, make_event, viewing
+from mdcoord.formats import eventlog
+from mdcoord.formats.eventlog import Moved
+
+
+class Archived(NamedTuple):
+    """One block of an archive: its text, where it starts in the file, and its offset in the channel."""
+
+    event: Event | None
+    text: bytes
+    start: int
+    offset: int
+
+
+class Archives:
+    """The archives of one channel below `root`. Reads only."""
+
+    def __init__(self, root: str, channel: str) -> None:
+        self.channel = channel
+        self.folder = os.path.join(root, "archive")
+        self._name = re.compile(rf"events-{re.escape(channel)}-[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}\.md")
+
+    def names(self) -> list[str]:
+        """The files' names, the oldest first."""
+        try:
+            return sorted(name for name in os.listdir(self.folder) if self._name.fullmatch(name))
+        except FileNotFoundError:
+            return []
+
+    def path(self, name: str) -> str:
+        """Where an archive of this name is."""
+        return os.path.join(self.folder, name)
+
+    def name_for(self, date: str) -> str:
+        """The archive for a rotation on a date: never an older one than the newest there is."""
+        return max([f"events-{self.channel}-{date}.md", *self.names()])
+
+    def beyond(self) -> int:
+        """The offset at which the archives end; 0 when there are none."""
+        for name in reversed(self.names()):
+            stretch = self.last_stretch(name)
+            if stretch is not None:
+                return stretch.beyond
+        return 0
+
+    def last_stretch(self, name: str) -> Moved | None:
+        """The newest stretch of an archive; reads only as far back as its mark."""
+        with viewing(self.channel, self.path(name)) as view:
+            width = 65536
+            while True:
+                text = view.end(width)
+                stretch = max(eventlog.moved_marks(text), key=lambda moved: moved.start, default=None)
+                if stretch is not None:
+                    before = view.size - len(text)
+                    return stretch._replace(mark=stretch.mark + before, start=stretch.start + before)
+                if len(text) == view.size:
+                    return None
+                width *= 4
+
+    def texts_since(self, offset: int) -> Counter[bytes]:
+        """The blocks of archives that reach beyond an offset; none unless a rotation was killed half-way."""
+        texts: Counter[bytes] = Counter()
+        for name in reversed(self.names()):
+            stretch = self.last_stretch(name)
+            if stretch is not None and stretch.beyond <= offset:
+                break
+            texts.update(block.text.rstrip() for block in self.blocks(name))
+        return texts
+
+    def blocks(self, name: str) -> Iterator[Archived]:
+        """All blocks of an archive, in order."""
+        with viewing(self.channel, self.path(name)) as view:
+            text = view.whole()
+        stretches = list(eventlog.moved_marks(text))
+        starts = [stretch.start for stretch in stretches]
+        for span in eventlog.spans_of(text):
+            number = bisect_right(starts, span.start)
+            offset = span.start
+            if number:
+                offset += stretches[number - 1].first - starts[number - 1]
+            if number < len(stretches):
+                span = span._replace(data=span.data[: stretches[number].mark - span.start])
+            entry = eventlog.parse_event(span)
+            event = make_event(self.channel, entry, offset) if entry else None
+            yield Archived(event, span.data, span.start, offset)
+
+    def find_recent(self, event_id: str, count: int) -> Event | None:
+        """The event of this id if it is one of the newest `count`."""
+        for name in reversed(self.names()):
+            with viewing(self.channel, self.path(name)) as view:
+                for span in islice(view.backwards(), count):
+                    count -= 1
+                    if eventlog.identity_in(span) == event_id:
+                        return next(b.event for b in self.blocks(name) if b.start == span.start)
+            if count <= 0:
+                break
+        return None
+
+    def after(self, cursor: Cursor, rotated: int) -> Iterator[Archived] | None:
+        """The blocks after a cursor, to the end of the archives; None when they do not know its place.
+
+        An event that was removed from its archive is known by its offset: then its whole stretch comes again.
+        `rotated` is the offset at which the log begins.
+        """
+        names = self.names()
+        for number in range(len(names) - 1, -1, -1):
+            start = self._start_after(cursor, names[number])
+            if start is not None:
+                rest = (block for block in self.blocks(names[number]) if block.start > start)
+                return self._chain(rest, names[number + 1 :])
+        return self._from_stretch_of(cursor.offset, names) if cursor.offset < rotated and names else None
+
+    def _start_after(self, cursor: Cursor, name: str) -> int | None:
+        """Where the block of a cursor starts in an archive: at its offset, else the oldest one like it."""
+        identity = eventlog.identity_of(cursor.id)
+        alike = [
+            block
+            for block in self.blocks(name)
+            if block.event is not None and eventlog.identity_of(block.event.id) == identity
+        ]
+        exact = [block for block in alike if block.offset == cursor.offset]
+        return next((block.start for block in exact or alike), None)
+
+    def _from_stretch_of(self, offset: int, names: list[str]) -> Iterator[Archived]:
+        for number, name in enumerate(names):
+            stretch = self.last_stretch(name)
+            if stretch is not None and stretch.beyond > offset:
+                with viewing(self.channel, self.path(name)) as view:
+                    marks = list(eventlog.moved_marks(view.whole()))
+                start = next(mark.start for mark in marks if mark.beyond > offset)
+                rest = (block for block in self.blocks(name) if block.start >= start)
+                yield from self._chain(rest, names[number + 1 :])
+                return
+
+    def _chain(self, blocks: Iterator[Archived], names: list[str]) -> Iterator[Archived]:
+        yield from blocks
+        for name in names:
+            yield from self.blocks(name)

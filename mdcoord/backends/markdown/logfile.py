@@ -1,0 +1,118 @@
+"""The file of one event log, written so that nothing is lost that others write at the same moment."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from contextlib import AbstractContextManager
+
+from mdcoord.backends.base import DEFAULT_WAIT
+from mdcoord.backends.markdown.fileio import FileIO, Leftover
+from mdcoord.backends.markdown.flock import Lock
+from mdcoord.backends.markdown.logarchive import Archives
+from mdcoord.backends.markdown.logview import LogView, viewing
+from mdcoord.formats import eventlog
+from mdcoord.model import Key
+
+
+class LogFile:
+    """The log of one channel below `root`, and its archives. Everything that writes needs the lock."""
+
+    def __init__(self, files: FileIO, root: str, channel: str) -> None:
+        key = Key("events", channel)
+        self.channel = channel
+        self.path = os.path.join(root, key.name + ".md")
+        self.archives = Archives(root, channel)
+        self._files = files
+        self._lock_name = key.name
+
+    def lock(self) -> Lock:
+        """The lock of the log, to be used with `with`. Raises Busy."""
+        return self._files.lock(self._lock_name, DEFAULT_WAIT)
+
+    def view(self) -> AbstractContextManager[LogView]:
+        """The log as it is now. Raises FileNotFoundError, BackendUnavailable."""
+        return viewing(self.channel, self.path)
+
+    def append(self, text: bytes, path: str | None = None) -> int:
+        """Add text to the end of the log (or of an archive) in one write and return where it ends."""
+        return self._files.append(path or self.path, text)
+
+    def begin(self, text: bytes) -> bool:
+        """Make the log with this text, or fill the empty one. False when somebody made it meanwhile."""
+        try:
+            self.create(self.path, text)
+        except FileExistsError:
+            if os.stat(self.path, follow_symlinks=False).st_size:
+                return False
+            self.append(text)
+        return True
+
+    def create(self, path: str, text: bytes) -> None:
+        """Make a new file. Raises FileExistsError."""
+        try:
+            self._files.create(path, text)
+        except Leftover as leftover:
+            self._settle(str(leftover), path)
+            self._files.create(path, text)
+
+    def swap(self, path: str, text: bytes, expected: bytes) -> bool:
+        """Replace a file that was read as `expected`; False when somebody saved another text meanwhile.
+
+        Their text is in place again then. What a shell appended in the last moment is carried over.
+        Raises FileNotFoundError.
+        """
+        try:
+            caught = self._files.swap(path, text, expected)
+        except Leftover as leftover:
+            self._settle(str(leftover), path)
+            return False
+        if caught is None:
+            return True
+        saved = content(caught) or b""
+        carried = saved.startswith(expected)
+        if carried:
+            self._files.append(path, saved[len(expected) :])
+        else:
+            self._put_back(path, saved, text)
+        self._files.discard(caught)
+        return carried
+
+    def _put_back(self, path: str, saved: bytes, ours: bytes) -> None:
+        caught = self._files.swap(path, saved, ours, slot=2)
+        if caught is None:
+            return
+        newer = content(caught) or b""
+        if newer.startswith(ours):
+            self._files.append(path, newer[len(ours) :])
+            self._files.discard(caught)
+        else:
+            self._files.keep(caught)
+
+    def _settle(self, temp: str, path: str) -> None:
+        """Drop what a killed writer left if the log and its archives have all of it, else put it aside.
+
+        It is a text that was never put in place, or the old text with what others wrote at that moment.
+        """
+        left, there = content(temp) or b"", content(path)
+        known = Counter(span.data.rstrip() for span in eventlog.spans_of(there or b""))
+        known.update(span.data.rstrip() for span in eventlog.spans_of(content(self.path) or b""))
+        known.update(self.archives.texts_since(0))
+        strange = (span for span in eventlog.spans_of(left) if span.data.rstrip() not in known)
+        if there is None or all(_is_part(span.data, known) for span in strange):
+            self._files.discard(temp)
+        else:
+            self._files.keep(temp)
+
+
+def content(path: str) -> bytes | None:
+    """All of a file; None when there is none. Unlike a document, a log may have any size."""
+    try:
+        with viewing("", path) as view:
+            return view.whole()
+    except FileNotFoundError:
+        return None
+
+
+def _is_part(text: bytes, known: Counter[bytes]) -> bool:
+    return any(block.startswith(text) for block in known)

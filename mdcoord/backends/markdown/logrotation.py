@@ -1,0 +1,108 @@
+"""Moving the oldest events of a log to its archive.
+
+Two steps, each atomic: the events are added to the archive of the day, then the shorter log is swapped in.
+A crash between them leaves the events in both, which readers expect; the next rotation sees what the
+archive has already.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
+from typing import NamedTuple
+
+from mdcoord.backends.markdown.logfile import LogFile, content
+from mdcoord.backends.markdown.logview import LogView, viewing
+from mdcoord.formats import eventlog
+
+
+class _Plan(NamedTuple):
+    """What goes (`gone`: texts of blocks in reading order, from the offset `first` on) and what stays."""
+
+    first: int
+    gone: list[bytes]
+    kept: bytes
+    moved: int
+
+    @property
+    def beyond(self) -> int:
+        return self.first + sum(map(len, self.gone))
+
+
+def rotate_once(file: LogFile, keep: int, date: str) -> int | None:
+    """Move all but the newest `keep` events. How many were moved; None when somebody saved the log meanwhile.
+
+    The caller holds the log's lock. Raises FileNotFoundError, BackendUnavailable, NotDurable.
+    """
+    with file.view() as view:
+        text = view.whole()
+    view = LogView.of_bytes(file.channel, text)
+    plan = _plan(view, keep)
+    if plan is None:
+        return 0
+    os.makedirs(file.archives.folder, exist_ok=True)
+    _cut_torn_stretch(file, plan)
+    known = file.archives.texts_since(plan.first)
+    if plan.gone[0].rstrip() not in known:
+        # Offsets only ever grow, also where a script cut the log short and its front matter with it.
+        plan = plan._replace(first=max(plan.first, file.archives.beyond()))
+    archive = _archive(file, b"".join(_stretches(plan, known)), date)
+    head = eventlog.head_after_rotation(view.head, file.channel, plan.beyond, keep, f"archive/{archive}")
+    return plan.moved if file.swap(file.path, head + plan.kept, text) else None
+
+
+def _plan(view: LogView, keep: int) -> _Plan | None:
+    spans = list(view.spans())
+    events = [number for number, span in enumerate(spans) if eventlog.parse_event(span)]
+    count = len(events) - keep
+    if count <= 0:
+        return None
+    texts = [span.data if span.data.endswith(b"\n") else span.data + b"\n" for span in spans]
+    cut = events[count - 1] + 1
+    return _Plan(view.rotated, texts[:cut], b"".join(texts[cut:]), count)
+
+
+def _cut_torn_stretch(file: LogFile, plan: _Plan) -> None:
+    """Cut off the stretch that a power cut left unfinished in the newest archive; the log has all of it."""
+    archives = file.archives
+    name = max(archives.names(), default=None)
+    stretch = archives.last_stretch(name) if name else None
+    if name is None or stretch is None or stretch.beyond <= plan.first:
+        return
+    there = content(archives.path(name)) or b""
+    text = there[stretch.start :].rstrip(b"\0")
+    begin = stretch.first - plan.first
+    unfinished = len(text) < stretch.beyond - stretch.first
+    if begin >= 0 and unfinished and (b"".join(plan.gone) + plan.kept).startswith(text, begin):
+        file.swap(archives.path(name), there[: stretch.mark], there)
+
+
+def _stretches(plan: _Plan, known: Counter[bytes]) -> Iterator[bytes]:
+    """What the archive lacks of the blocks that go: their text, below a mark for each stretch of them."""
+    missing: list[tuple[bool, int, bytes]] = []
+    offset = plan.first
+    for text in plan.gone:
+        lacking = known[text.rstrip()] <= 0
+        known[text.rstrip()] -= 1
+        missing.append((lacking, offset, text))
+        offset += len(text)
+    for lacking, group in groupby(missing, key=lambda item: item[0]):
+        if lacking:
+            blocks = list(group)
+            text = b"".join(text for _, _, text in blocks)
+            yield eventlog.moved_mark(blocks[0][1], blocks[0][1] + len(text)) + text
+
+
+def _archive(file: LogFile, stretches: bytes, date: str) -> str:
+    """Add stretches to the archive of a date and return its name."""
+    name = file.archives.name_for(date)
+    path = file.archives.path(name)
+    if not os.path.lexists(path):
+        file.create(path, eventlog.new_archive(file.channel, date) + stretches)
+    elif stretches:
+        with viewing(file.channel, path) as view:
+            gap = b"" if view.end(1) in (b"\n", b"") else b"\n"
+        file.append(gap + stretches, path)
+    return name

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
-from mdcoord.model import Key
+from mdcoord.host import seconds_of
+from mdcoord.model import Key, Record
 
 OPEN: Final = frozenset(["pending"])
 DONE: Final = frozenset(["completed", "complete", "done"])
@@ -43,8 +44,8 @@ def obstacles(
 ) -> list[str]:
     """Why a task cannot be claimed, each reason a phrase; empty when it is ready.
 
-    `now` is a timestamp. With `can` the needs must be among those capabilities; with `agent` a task assigned to
-    another agent is not for this one. Claims in force are not looked at here: the lease decides.
+    `now` is a timestamp. With `can` the needs must be among those capabilities; with `agent` a task assigned
+    to another agent is not for this one. Claims in force are not looked at here: the lease decides.
     """
     reasons = []
     status = str(fields.get("status") or "pending")
@@ -57,7 +58,7 @@ def obstacles(
         elif found not in DONE:
             reasons.append(f"it depends on task {other}, which is {found}")
     not_before = fields.get("not_before")
-    if isinstance(not_before, str) and not_before > now:
+    if not_before and _later(not_before, now):
         reasons.append(f"it is not to start before {not_before}")
     if can is not None:
         missing = [str(need) for need in fields.get("needs") or [] if need not in can]
@@ -69,6 +70,21 @@ def obstacles(
     return reasons
 
 
+def statuses(records: Iterable[Record]) -> dict[str, str]:
+    """The status of every task by its id: the name of its file, or else the value of its id field."""
+    by_field: dict[str, str] = {}
+    by_name: dict[str, str] = {}
+    for record in records:
+        status = str(record.fields.get("status") or "pending")
+        by_field[task_id(record.fields)] = by_name[record.key.id] = status
+    return by_field | by_name
+
+
 def key_of(identifier: str) -> Key:
     """The key of a task from an id as dependencies name it."""
     return Key.of("task", identifier)
+
+
+def _later(stamp: object, now: str) -> bool:
+    then, seconds = seconds_of(stamp), seconds_of(now)
+    return then is not None and seconds is not None and then > seconds

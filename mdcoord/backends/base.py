@@ -150,6 +150,10 @@ class Backend(ABC):
     def rotate(self, channel: str, keep: int) -> int:
         """Move all but the newest `keep` events to the archive and return how many. Cursors stay valid."""
 
+    def problems(self, channel: str) -> Sequence[Unreadable]:
+        """What readers of a channel's log pass over, and what was changed in it by hand. Raises NotFound."""
+        return ()
+
     def resolve(self, kind: str, name: str) -> Key:
         """The key of the document that `name` means: its file's name, or else the value of its id field.
 

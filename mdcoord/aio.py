@@ -1,0 +1,97 @@
+"""Any object for asyncio: its methods run in a thread, one call each.
+
+Attributes of a proxy are proxies again, so `Async(workspace).tasks.get("train")` can be awaited. What a call
+returns comes as it is, except for context managers (claims), which are proxies, too. A call may be awaited,
+entered or iterated:
+
+    task = await w.aio.tasks.get("train")
+    async with w.aio.tasks.claim(agent="a") as claim:
+        await claim.progress(0.5)
+    async for event in w.aio.events.tail("training"):
+        ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Generator
+from types import TracebackType
+from typing import Any, Self
+
+
+class Async:
+    """An object whose methods are awaitable."""
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        value = getattr(self._target, name)
+        if callable(value):
+            return lambda *args, **rest: Call(value, args, rest)
+        return Async(value) if hasattr(value, "__dict__") and _is_ours(value) else value
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._target.__enter__)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self._target.__exit__, kind, error, trace)
+
+    def __repr__(self) -> str:
+        return f"<Async {self._target!r}>"
+
+
+class Call:
+    """One call that has not been made yet: await it, enter it, or iterate over it."""
+
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], rest: dict[str, Any]) -> None:
+        self._function = function
+        self._args = args
+        self._rest = rest
+        self._entered: Any = None
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._run().__await__()
+
+    async def __aenter__(self) -> Any:
+        self._entered = await self._run()
+        return await self._entered.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._entered.__aexit__(kind, error, trace)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        iterator = iter(await self._run())
+        end = object()
+        while (item := await asyncio.to_thread(next, iterator, end)) is not end:
+            yield item
+
+    async def _run(self) -> Any:
+        under_way = asyncio.ensure_future(asyncio.to_thread(self._function, *self._args, **self._rest))
+        try:
+            result = await asyncio.shield(under_way)
+        except asyncio.CancelledError:
+            # The thread goes on; a claim that it still brings must not be held for ever.
+            under_way.add_done_callback(_let_go)
+            raise
+        return Async(result) if hasattr(result, "__enter__") else result
+
+
+def _let_go(done: asyncio.Future[Any]) -> None:
+    if done.cancelled() or done.exception() is not None:
+        return
+    result = done.result()
+    if hasattr(result, "__exit__"):
+        error = asyncio.CancelledError()
+        done.get_loop().run_in_executor(None, result.__exit__, type(error), error, None)
+
+
+def _is_ours(value: Any) -> bool:
+    return type(value).__module__.startswith("mdcoord.services")

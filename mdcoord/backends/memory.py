@@ -1,0 +1,303 @@
+"""A workspace in this process's memory: the reference of the contract, and a test double for users' own
+tests.
+
+It keeps every document's exact text and edits it as the Markdown backend does, so hand-written files, views,
+versions and errors behave alike. Nothing survives the process; several threads may share one object.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Event, Listing, Unreadable
+from mdcoord.errors import AlreadyExists, Busy, Conflict, InvalidDocument, NotFound, UsageError
+from mdcoord.formats.eventlog import channel_name
+from mdcoord.model import ABSENT, ANY, ID_FIELD, KEEP, Change, Expect, Key, Record, Value
+
+if TYPE_CHECKING:
+    from mdcoord.formats.revise import Scribe
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A document at rest. Replaced as a whole, so that a reader without a lock sees one state."""
+
+    key: Key
+    text: str
+    version: str
+
+
+@dataclass(slots=True)
+class _Channel:
+    """All events of a channel ever; those before `start` count as archived.
+
+    A cursor is a number of events.
+    """
+
+    events: list[Event]
+    start: int = 0
+
+
+class MemoryBackend(Backend):
+    """Keeps documents, leases and channels in dictionaries."""
+
+    name = "memory"
+    location = "memory"
+
+    def __init__(self, scribe: Scribe | None = None) -> None:
+        self._scribe = scribe or _packaged_scribe()
+        self._documents: dict[Key, _Stored] = {}
+        self._leases: dict[Key, Any] = {}
+        self._archive: dict[str, _Stored] = {}
+        self._channels: dict[str, _Channel] = {}
+        self._locks: defaultdict[Key, threading.Lock] = defaultdict(threading.Lock)
+        self._guard = threading.Lock()
+
+    def read(self, key: Key) -> Record:
+        return self._record(self._stored(key))
+
+    def text(self, key: Key) -> str:
+        return self._stored(key).text
+
+    def put_text(self, key: Key, text: str) -> None:
+        """Replace a document's text as an editor would: no lock, no check, no change of the lease."""
+        self._store(key, text)
+
+    def exists(self, key: Key) -> bool:
+        return key in self._documents
+
+    def lease(self, key: Key) -> Any:
+        return self._leases.get(key)
+
+    def list(self, kind: str, *, max_age: float = 0.0) -> Listing:
+        with self._guard:
+            found = [stored for key, stored in self._documents.items() if key.kind == kind]
+        records: list[Record] = []
+        unreadable: list[Unreadable] = []
+        for stored in sorted(found, key=lambda stored: stored.key):
+            try:
+                records.append(replace(self._record(stored), lease=None))
+            except InvalidDocument as error:
+                where = {name: error.details.get(name) for name in ("line", "column")}
+                unreadable.append(
+                    Unreadable(stored.key, stored.key.name, error.message, hint=error.hint, **where)
+                )
+        return Listing(records, unreadable)
+
+    def create(
+        self, kind: str, fields: Mapping[str, Value], *, body: str = "", name: str | None = None
+    ) -> Record:
+        while True:
+            key = Key.of(kind, name if name is not None else _random_name())
+            with self._locked(key, DEFAULT_WAIT):
+                if key in self._documents:
+                    if name is None:
+                        continue
+                    raise AlreadyExists(
+                        f"there is a {key.name} already",
+                        hint="choose another name, or update it",
+                        key=key.name,
+                    )
+                return self._record(self._store(key, self._scribe.create(key, fields, body).text))
+
+    def write(
+        self, key: Key, change: Change | Decide, expect: Expect = ANY, *, wait: float = DEFAULT_WAIT
+    ) -> Record:
+        with self._locked(key, wait):
+            stored = self._expected(key, expect)
+            record = self._record(stored)
+            wanted = change(record) if callable(change) else change
+            if wanted is None:
+                return record
+            if wanted.touches_document:
+                draft = self._scribe.open(key, stored.text, key.name)
+                stored = self._store(key, self._scribe.revise(key, draft, wanted).text)
+            if wanted.lease is not KEEP:
+                self._set_lease(key, wanted.lease)
+            return self._record(stored)
+
+    def delete(self, key: Key, expect: Expect = ANY) -> None:
+        with self._locked(key, DEFAULT_WAIT):
+            self._expected(key, expect)
+            del self._documents[key]
+
+    def archive(self, key: Key, check: Decide | None = None) -> str:
+        with self._locked(key, DEFAULT_WAIT):
+            stored = self._stored(key)
+            if check is not None:
+                check(self._record(stored))
+            with self._guard:
+                name = next(name for name in _archive_names(key) if name not in self._archive)
+                self._archive[name] = self._documents.pop(key)
+            return name
+
+    def restore(self, name: str) -> Record:
+        stored = self._archive.get(name.removesuffix(".md"))
+        if stored is None:
+            raise NotFound(f"there is no {name} in the archive", hint="list the archive's names")
+        with self._locked(stored.key, DEFAULT_WAIT):
+            if stored.key in self._documents:
+                raise AlreadyExists(
+                    f"there is a {stored.key.name} already", hint="archive or rename that one"
+                )
+            with self._guard:
+                self._documents[stored.key] = self._archive.pop(name.removesuffix(".md"))
+            return self._record(stored)
+
+    def archived(self) -> Sequence[str]:
+        with self._guard:
+            logs = [f"events-{name}" for name, channel in self._channels.items() if channel.start]
+            return sorted([*self._archive, *logs])
+
+    def append(
+        self, channel: str, name: str, data: Mapping[str, Value], *, time: str, id: str | None = None
+    ) -> Event:
+        channel = channel_name(channel)
+        with self._guard:
+            events = self._channels.setdefault(channel, _Channel([])).events
+            event = Event(
+                id or _random_name(), name, time, _copy(dict(data)), cursor=f"{channel}:{len(events) + 1}"
+            )
+            events.append(event)
+        return event
+
+    def tail(self, channel: str, after: str | None = None, limit: int | None = None) -> Iterator[Event]:
+        found = self._channel(channel)
+        first = found.start if after is None else self._position(channel, after)
+        last = len(found.events) if limit is None else min(first + limit, len(found.events))
+        return iter(found.events[first:last])
+
+    def last(self, channel: str, count: int) -> Sequence[Event]:
+        found = self._channel(channel)
+        return found.events[max(found.start, len(found.events) - count) :] if count > 0 else []
+
+    def channels(self) -> Sequence[str]:
+        with self._guard:
+            return sorted(self._channels)
+
+    def rotate(self, channel: str, keep: int) -> int:
+        found = self._channel(channel)
+        with self._guard:
+            moved = max(0, len(found.events) - keep - found.start)
+            found.start += moved
+        return moved
+
+    def _by_id_field(self, key: Key, name: str) -> Key:
+        field = ID_FIELD[key.kind]
+        found = [record.key for record in self.list(key.kind).records if names(record.fields.get(field), key)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            several = ", ".join(other.name for other in found)
+            raise NotFound(
+                f"several documents have the {field} {name}: {several}", hint="use the file's name"
+            )
+        raise NotFound(f"there is no {key.kind} {name}", hint=f"list the {key.kind} documents", key=key.name)
+
+    @contextmanager
+    def _locked(self, key: Key, wait: float) -> Iterator[None]:
+        with self._guard:
+            lock = self._locks[key]
+        if not lock.acquire(timeout=wait):
+            raise Busy(f"{key.name} is being written by another thread", hint="try again", key=key.name)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _stored(self, key: Key) -> _Stored:
+        try:
+            return self._documents[key]
+        except KeyError:
+            raise NotFound(
+                f"there is no {key.kind} {key.id}", hint=f"list the {key.kind} documents", key=key.name
+            ) from None
+
+    def _expected(self, key: Key, expect: Expect) -> _Stored:
+        stored = self._stored(key)
+        if expect is ABSENT:
+            raise AlreadyExists(f"there is a {key.name} already", hint="expect its version", key=key.name)
+        if expect not in (ANY, stored.version):
+            raise Conflict(
+                f"{key.name} was changed by somebody else", hint="read it again and decide anew", key=key.name
+            )
+        return stored
+
+    def _store(self, key: Key, text: str) -> _Stored:
+        stored = _Stored(key, text, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16])
+        with self._guard:
+            self._documents[key] = stored
+        return stored
+
+    def _set_lease(self, key: Key, lease: Any) -> None:
+        with self._guard:
+            if lease is None:
+                self._leases.pop(key, None)
+            else:
+                self._leases[key] = lease
+
+    def _record(self, stored: _Stored) -> Record:
+        draft = self._scribe.open(stored.key, stored.text, stored.key.name)
+        return Record(
+            stored.key, draft.fields, draft.body, stored.version, lease=self._leases.get(stored.key)
+        )
+
+    def _channel(self, channel: str) -> _Channel:
+        name = channel_name(channel)
+        try:
+            return self._channels[name]
+        except KeyError:
+            raise NotFound(f"there is no channel {name}", hint="list the channels", channel=name) from None
+
+    def _position(self, channel: str, cursor: str) -> int:
+        name, _, number = cursor.rpartition(":")
+        known = len(self._channel(channel).events)
+        if name != channel_name(channel) or not number.isdecimal() or not 0 < int(number) <= known:
+            raise UsageError(
+                f"{cursor[:80]!r} is no cursor of channel {channel}",
+                hint="use a cursor as an event carries it",
+            )
+        return int(number)
+
+
+def names(value: Value, key: Key) -> bool:
+    """Whether the value of an id field is the id of this key, with or without the kind's prefix."""
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        return False
+    try:
+        return Key.of(key.kind, str(value)) == key
+    except UsageError:
+        return False
+
+
+def _packaged_scribe() -> Scribe:
+    from mdcoord.formats.revise import Scribe
+    from mdcoord.formats.templating import Templates
+
+    return Scribe(Templates([]))
+
+
+def _random_name() -> str:
+    return base64.b32encode(os.urandom(5)).decode().lower()
+
+
+def _archive_names(key: Key) -> Iterator[str]:
+    yield key.name
+    number = 1
+    while True:
+        yield f"{key.name}.{number}"
+        number += 1
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _copy(item) for name, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list | tuple) else value

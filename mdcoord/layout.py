@@ -1,0 +1,162 @@
+"""Where a workspace lies on the disk: its root, the git repository around it, the place of its volatile
+state.
+
+Git's files are read directly: starting `git` costs more than everything else that a command does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mdcoord.errors import NotFound
+from mdcoord.model import KINDS
+
+COORDINATION: Final = Path(".claude/coordination")
+"""The root of a workspace, relative to the project's folder."""
+
+STATE: Final = ".state"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A git work tree: its top folder, the git folder that all work trees share, and the main work tree's
+    top.
+
+    `main` is `top` in the main work tree itself, and None where there is no main one (a bare repository).
+    `name` is git's name of a linked work tree, "" for the main one.
+    """
+
+    top: Path
+    common: Path
+    main: Path | None
+    name: str = ""
+
+    @property
+    def linked(self) -> bool:
+        """Whether this is a linked work tree (`git worktree add`)."""
+        return bool(self.name)
+
+
+def checkout_of(folder: Path) -> Checkout | None:
+    """The git work tree that a folder lies in, None outside of git."""
+    for top in (folder, *folder.parents):
+        git = top / ".git"
+        if git.is_dir():
+            return Checkout(top, git, top)
+        if git.is_file():
+            return _pointed(top, git)
+    return None
+
+
+def _pointed(top: Path, git: Path) -> Checkout | None:
+    """The work tree whose `.git` is a file:
+
+    a linked one, or a submodule, which is a repository of its own.
+    """
+    target = _line(git).removeprefix("gitdir:").strip()
+    folder = (top / target).resolve()
+    if not target or not folder.is_dir():
+        return None
+    common = _line(folder / "commondir")
+    if not common:
+        return Checkout(top, folder, top)
+    shared = (folder / common).resolve()
+    return Checkout(top, shared, shared.parent if shared.name == ".git" else None, folder.name)
+
+
+def find_root(start: Path, isolated: Callable[[Path], bool]) -> Path:
+    """The root of the nearest workspace from a folder upwards. Raises NotFound.
+
+    In a linked git work tree the main work tree's workspace is meant, so that all share one truth, unless
+    `isolated`, asked with the project's folder, says that each has its own.
+    """
+    for folder in _upwards(start):
+        own = folder / COORDINATION
+        checkout = checkout_of(folder)
+        if checkout and checkout.linked and checkout.main and not isolated(folder):
+            shared = checkout.main / folder.relative_to(checkout.top) / COORDINATION
+            if shared.is_dir():
+                return shared
+        if own.is_dir():
+            return own
+    raise no_workspace(start)
+
+
+def explicit_root(folder: Path) -> Path:
+    """The root that a user named:
+
+    the workspace of this project folder, or the folder itself. Raises NotFound.
+    """
+    inside = folder / COORDINATION
+    if inside.is_dir():
+        return inside
+    if folder.is_dir() and (folder.parts[-2:] == COORDINATION.parts or _looks_used(folder)):
+        return folder
+    raise no_workspace(folder)
+
+
+def new_root(folder: Path, isolated: Callable[[Path], bool]) -> Path:
+    """The root that a workspace made for this folder will have."""
+    checkout = checkout_of(folder)
+    if checkout and checkout.linked and checkout.main and not isolated(folder):
+        return checkout.main / folder.relative_to(checkout.top) / COORDINATION
+    return folder / COORDINATION
+
+
+def state_folder(root: Path) -> Path:
+    """Where locks, leases and history of a workspace lie; the same place for everybody who uses it.
+
+    Inside a git repository: its common git folder, where `git clean` does not reach, in a folder of the
+    workspace's own. Elsewhere: `.state` in the root. A `.state` that is there already stays the place, so
+    that a later `git init` does not part those who work.
+    """
+    own = root / STATE
+    if own.is_dir():
+        return own
+    checkout = checkout_of(root)
+    if checkout is None:
+        return own
+    path = str(root.relative_to(checkout.top)).replace("%", "%25").replace("/", "%2F") or "%"
+    if len(path.encode()) > 200:
+        path = hashlib.sha256(path.encode()).hexdigest()
+    return checkout.common / "mdcoord" / (f"{path}@{checkout.name}" if checkout.linked else path)
+
+
+def no_workspace(folder: Path) -> NotFound:
+    """The error of a search that found nothing."""
+    return NotFound(
+        f"there is no workspace in {folder} or above it",
+        hint="make one with `mdcoord init`",
+        path=str(folder),
+    )
+
+
+def _upwards(start: Path) -> Iterator[Path]:
+    # A workspace is also found from inside of it.
+    while COORDINATION.name in start.parts and COORDINATION.parts[0] in start.parts:
+        if start.parts[-2:] == COORDINATION.parts:
+            start = start.parent.parent
+            break
+        start = start.parent
+    yield from (start, *start.parents)
+
+
+def _looks_used(folder: Path) -> bool:
+    prefixes = tuple(f"{kind}-" for kind in KINDS)
+    with os.scandir(folder) as entries:
+        return any(
+            entry.name == STATE or (entry.name.startswith(prefixes) and entry.name.endswith(".md"))
+            for entry in entries
+        )
+
+
+def _line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,404 @@
+"""What each verb does to a task: pure functions from a record and its lease to one Change.
+
+```
+pending --claim--> in_progress --complete--> completed
+   ^                  | release, fail, recover      (dead instead of pending when no attempt is left)
+   +------------------+
+   +--retry-- completed, failed, dead, cancelled
+```
+
+Document and lease change in one write, so no moment shows one without the other. The document is the truth
+about the status, the lease about who holds it. Where the two disagree somebody edited by hand, git brought an
+old file back, or the lease was lost:
+
+* pending by hand while somebody holds it: the task is free, the holder gets ClaimLost at its next write;
+* an attempt in the document below the lease's: the document is older than the claim; the claim stands;
+* in progress without a lease (a fresh clone): held by its assigned agent, who may simply go on, and free
+  after a ttl in which this machine saw the document unchanged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from mdcoord.errors import ClaimLost, Conflict, NotReady
+from mdcoord.host import Host, timestamp
+from mdcoord.leases import Claimant, Holder, Lease, drop, held, over, renew, take, watch
+from mdcoord.model import Change, Path, Record, Value
+from mdcoord.readiness import ENDED, OPEN, StatusOf, obstacles
+
+IN_PROGRESS: Final = "in_progress"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The limits that apply to a task that says nothing itself: ttl in seconds, retry_limit in attempts."""
+
+    ttl: float = 300.0
+    retry_limit: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who holds a task (None: nobody), and why it may be taken from that holder (None: it may not)."""
+
+    holder: Holder | None = None
+    ended: str | None = None
+
+    @property
+    def free(self) -> bool:
+        """Whether somebody else may take the task."""
+        return self.holder is None or self.ended is not None
+
+    def describe(self) -> str:
+        """The holder, since when and until when, as a phrase."""
+        holder = self.holder
+        if holder is None:
+            return "it is held by nobody"
+        if not holder.session:
+            return f"its document says that {holder.agent or 'somebody'} works on it (no claim is known here)"
+        return (
+            f"it is held by {holder.agent} (session {holder.session}) "
+            f"since {holder.acquired_at} until {holder.expires_at}"
+        )
+
+
+def status_of(fields: Mapping[str, Value]) -> str:
+    """The status of a task; one without is pending."""
+    return str(fields.get("status") or "pending")
+
+
+def attempt_of(fields: Mapping[str, Value]) -> int:
+    """The number of the last claim according to the document, 0 before the first."""
+    return _whole(fields.get("attempt"))
+
+
+def standing(record: Record, lease: Lease | None, host: Host) -> Standing:
+    """Who has the task, by its document and its lease together."""
+    status = status_of(record.fields)
+    if status in ENDED:
+        return Standing()
+    if lease and lease.holder and lease.holder.session:
+        if status in OPEN and attempt_of(record.fields) >= lease.attempt:
+            return Standing(lease.holder, f"its document was set to {status}")
+        return Standing(lease.holder, over(lease, host))
+    if status != IN_PROGRESS:
+        return Standing()
+    note = _note(record, lease, host, 0.0)
+    known = lease is not None and lease.holder is not None and lease.holder.token == note.token
+    return Standing(note, over(lease, host) if known else None)
+
+
+def observed(record: Record, lease: Lease | None, host: Host, rules: Rules) -> Lease | None:
+    """The lease with the note that this machine saw the claim as it is; None when nothing is to be noted."""
+    if lease and lease.holder and lease.holder.session:
+        return watch(lease, host)
+    if status_of(record.fields) != IN_PROGRESS:
+        return None
+    note = _note(record, lease, host, rules.ttl)
+    if lease and lease.holder and lease.holder.token == note.token:
+        return watch(lease, host)
+    kept = lease or Lease(attempt_of(record.fields))
+    return watch(replace(kept, holder=note, seen={}), host)
+
+
+def reopened(fields: Mapping[str, Value]) -> Mapping[str, Value]:
+    """The fields that decide who may have the task once its present claim is over, which is pending then."""
+    if status_of(fields) not in OPEN | {IN_PROGRESS}:
+        return fields
+    unset = {path[0] for path in _unassign(fields)}
+    return {**{name: value for name, value in fields.items() if name not in unset}, "status": "pending"}
+
+
+def claim(
+    record: Record,
+    who: Claimant,
+    host: Host,
+    rules: Rules,
+    *,
+    statuses: StatusOf,
+    can: frozenset[str] | None = None,
+    ttl: float | None = None,
+    op: str | None = None,
+) -> Change | None:
+    """Give the task to `who`; None when this very operation did so before and the claim still stands.
+
+    A task whose last attempt was used up by a holder that is gone becomes a dead letter instead: look at the
+    status of the record that the write returns. Raises NotReady, and ClaimLost for a repeated operation whose
+    claim has ended.
+    """
+    lease, fields = lease_of(record), record.fields
+    if lease and lease.did(op):
+        held(lease, who, record.key.name)
+        return None
+    now = standing(record, lease, host)
+    if not now.free:
+        raise not_ready(record, [now.describe()], mine=_same(now.holder, who))
+    reasons = obstacles(reopened(fields), statuses, host.stamp(), can, who.agent)
+    if reasons:
+        raise not_ready(record, reasons)
+    if now.holder and now.ended and status_of(fields) == IN_PROGRESS and spent(fields, lease, rules):
+        return recover(record, host, rules)
+    taken = take(lease, who, floor=attempt_of(fields), ttl=ttl or rules.ttl, host=host, op=op)
+    return replace(_taken(record, taken, who, host), append=_left(now, host))
+
+
+def hold(record: Record, who: Claimant, host: Host, rules: Rules) -> Lease:
+    """The lease by which `who` may write to the task, renewed; raises ClaimLost when there is none.
+
+    Where the lease is lost and the document still names `who` at the same attempt, it is made anew.
+    """
+    lease, attempt, status = lease_of(record), attempt_of(record.fields), status_of(record.fields)
+    if _adoptable(record.fields, lease, who):
+        return _adopt(lease, who, host, rules, attempt)
+    mine = held(lease, who, record.key.name)
+    if (status in OPEN or status in ENDED) and attempt >= mine.attempt:
+        raise ClaimLost(
+            f"the claim on {record.key.name} is over: its status was set to {status}",
+            hint="stop working on it; look at the task's document",
+            task=record.key.name,
+            holder=None,
+            attempt=attempt,
+        )
+    return renew(mine, host)
+
+
+def progress(
+    record: Record, lease: Lease, host: Host, changes: Mapping[Path, Value], log: str | None
+) -> Change:
+    """Note how far the holder is."""
+    append: dict[Path, list[Value]] = {("logs",): [{"at": host.stamp(), "message": log}]} if log else {}
+    return Change(
+        set={**changes, **_again(record, lease), ("updated_at",): host.stamp()}, append=append, lease=lease
+    )
+
+
+def complete(record: Record, lease: Lease, host: Host, result: Value, op: str | None) -> Change:
+    """End the task well."""
+    now = host.stamp()
+    fields: dict[Path, Value] = {
+        ("status",): "completed",
+        ("progress",): 1,
+        ("updated_at",): now,
+        ("completed_at",): now,
+        **_again(record, lease),
+    }
+    if result is not None:
+        fields["result",] = result
+    return Change(set=fields, delete=(("error",),), lease=drop(lease, op))
+
+
+def fail(record: Record, lease: Lease, host: Host, rules: Rules, error: str, op: str | None) -> Change:
+    """End an attempt badly: pending again, or dead when it was the last one."""
+    log = f"attempt {lease.attempt} failed: {error}"
+    return _back(record, lease, host, rules, log, {("error",): error}, op)
+
+
+def release(record: Record, lease: Lease, host: Host, op: str | None) -> Change:
+    """Give the task back unharmed: the attempt does not count against the retry limit."""
+    return Change(
+        set={
+            ("status",): "pending",
+            ("updated_at",): host.stamp(),
+            ("excused",): _whole(record.fields.get("excused")) + 1,
+            **_again(record, lease),
+        },
+        delete=(("started_at",), *_unassign(record.fields)),
+        lease=drop(lease, op),
+    )
+
+
+def recover(record: Record, host: Host, rules: Rules) -> Change | None:
+    """Take the task from a holder whose claim is over; None when it is not, or nobody has it."""
+    lease = lease_of(record)
+    now = standing(record, lease, host)
+    if now.holder is None or now.ended is None:
+        return None
+    kept = lease or Lease(attempt_of(record.fields))
+    if status_of(record.fields) != IN_PROGRESS:
+        return Change(lease=drop(kept))
+    log = _left(now, host)["logs",][0]["message"]
+    return _back(record, kept, host, rules, log, {}, None)
+
+
+def retry(record: Record, host: Host, op: str | None) -> Change | None:
+    """Make an ended task pending with a fresh set of attempts; None when it is pending already.
+
+    Raises Conflict for a task in progress.
+    """
+    lease, status = lease_of(record), status_of(record.fields)
+    if status in OPEN or (lease and lease.did(op)):
+        return None
+    if status == IN_PROGRESS:
+        raise Conflict(
+            f"{record.key.name} is in progress",
+            hint="its holder may fail or release it",
+            task=record.key.name,
+        )
+    return Change(
+        set={
+            ("status",): "pending",
+            ("updated_at",): host.stamp(),
+            ("excused",): max(attempt_of(record.fields), lease.attempt if lease else 0),
+        },
+        delete=(("completed_at",), ("progress",), ("started_at",), *_unassign(record.fields)),
+        lease=drop(lease or Lease(), op),
+    )
+
+
+def spent(fields: Mapping[str, Value], lease: Lease | None, rules: Rules) -> bool:
+    """Whether the present attempt is the last one that the retry limit allows."""
+    limit = fields.get("retry_limit")
+    allowed = rules.retry_limit if limit is None else _whole(limit)
+    used = max(attempt_of(fields), lease.attempt if lease else 0) - _whole(fields.get("excused"))
+    return used >= allowed
+
+
+def recovery(after: Record, before: Standing) -> tuple[str, dict[str, Value]]:
+    """The event about a task that was taken from a holder whose claim was over: its name and its data."""
+    holder, lease = before.holder, lease_of(after)
+    data = {
+        "task_id": after.key.id,
+        "previous_agent": holder.agent if holder else None,
+        "previous_session": holder.session if holder else None,
+        "reason": before.ended,
+        "attempt": lease.attempt if lease else attempt_of(after.fields),
+    }
+    return ("task_dead" if status_of(after.fields) == "dead" else "task_recovered"), data
+
+
+def lease_of(record: Record) -> Lease | None:
+    """The lease that was read with the record."""
+    lease: Lease | None = record.lease
+    return lease
+
+
+def not_ready(record: Record, reasons: list[str], *, mine: bool = False) -> NotReady:
+    """The refusal of a claim, with its reasons."""
+    hint = (
+        "you hold it already: go on with progress, complete, fail or release"
+        if mine
+        else "claim another task"
+    )
+    return NotReady(
+        f"{record.key.name} cannot be claimed: {'; '.join(reasons)}",
+        hint=hint,
+        task=record.key.name,
+        reasons=reasons,
+    )
+
+
+def _taken(record: Record, lease: Lease, who: Claimant, host: Host) -> Change:
+    fields, now = record.fields, host.stamp()
+    changes: dict[Path, Value] = {
+        ("status",): IN_PROGRESS,
+        ("assigned_agent",): who.agent,
+        ("updated_at",): now,
+        ("attempt",): lease.attempt,
+    }
+    reserved = bool(reopened(fields).get("assigned_agent"))
+    if reserved:
+        # An assignment made before the claim stays when the claim ends; `_unassign` tells it by the two
+        # stamps.
+        started = now if fields.get("assigned_at") != now else timestamp(host.now() + 0.001)
+    else:
+        started = changes["assigned_at",] = now
+    changes["started_at",] = started
+    unknown = lease.attempt - 1 - attempt_of(fields)
+    if unknown > 0:
+        # Attempts of which this document knows nothing (it was made anew, or git brought an old one back).
+        changes["excused",] = _whole(fields.get("excused")) + unknown
+    return Change(set=changes, lease=lease)
+
+
+def _back(
+    record: Record,
+    lease: Lease,
+    host: Host,
+    rules: Rules,
+    log: str,
+    changes: dict[Path, Value],
+    op: str | None,
+) -> Change:
+    now = host.stamp()
+    dead = spent(record.fields, lease, rules)
+    return Change(
+        set={
+            ("status",): "dead" if dead else "pending",
+            ("updated_at",): now,
+            **({("completed_at",): now} if dead else {}),
+            **changes,
+            **_again(record, lease),
+        },
+        delete=() if dead else (("started_at",), *_unassign(record.fields)),
+        append={("logs",): [{"at": now, "message": log}]},
+        lease=drop(lease, op),
+    )
+
+
+def _left(now: Standing, host: Host) -> dict[Path, list[Value]]:
+    """The line about the previous holder, for the task's own log."""
+    if now.holder is None or now.ended is None:
+        return {}
+    whose = f"{now.holder.agent} (session {now.holder.session})" if now.holder.session else now.holder.agent
+    message = f"taken from {whose or 'nobody known'}: {now.ended}"
+    return {("logs",): [{"at": host.stamp(), "message": message}]}
+
+
+def _unassign(fields: Mapping[str, Value]) -> tuple[Path, ...]:
+    """What the end of a claim takes out: the assignment, when the claim itself had made it."""
+    by_claim = fields.get("assigned_at") is not None and fields.get("assigned_at") == fields.get("started_at")
+    return (("assigned_agent",), ("assigned_at",)) if by_claim else ()
+
+
+def _again(record: Record, lease: Lease) -> dict[Path, Value]:
+    """The attempt, where the document has lost it."""
+    return {("attempt",): lease.attempt} if attempt_of(record.fields) < lease.attempt else {}
+
+
+def _adoptable(fields: Mapping[str, Value], lease: Lease | None, who: Claimant) -> bool:
+    unheld = lease is None or lease.holder is None or not lease.holder.session
+    attempt = attempt_of(fields)
+    return (
+        unheld
+        and status_of(fields) == IN_PROGRESS
+        and fields.get("assigned_agent") == who.agent
+        and attempt >= (lease.attempt if lease else 0)
+        and (who.token is None or who.token.startswith(f"{attempt}-"))
+    )
+
+
+def _adopt(lease: Lease | None, who: Claimant, host: Host, rules: Rules, attempt: int) -> Lease:
+    made = take(None, who, floor=attempt - 1, ttl=rules.ttl, host=host)
+    holder = replace(made.holder, token=who.token) if made.holder and who.token else made.holder
+    return replace(made, holder=holder, ops=lease.ops if lease else ())
+
+
+def _note(record: Record, lease: Lease | None, host: Host, ttl: float) -> Holder:
+    """Stands for the unknown holder of a task whose lease is lost; its document's changes are signs of life."""
+    mark = hashlib.sha256(record.version.encode()).hexdigest()[:12]
+    now = host.now()
+    return Holder(
+        agent=str(record.fields.get("assigned_agent") or ""),
+        session="",
+        token=f"{attempt_of(record.fields)}-{mark}",
+        ttl=ttl,
+        acquired_at=str(record.fields.get("started_at") or ""),
+        renewed_at=timestamp(now),
+        expires_at=timestamp(now + ttl),
+        beat=0,
+        host="",
+        boot="",
+        uptime=0.0,
+    )
+
+
+def _same(holder: Holder | None, who: Claimant) -> bool:
+    return holder is not None and (holder.agent, holder.session) == (who.agent, who.session)
+
+
+def _whole(value: Any) -> int:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0

@@ -1,0 +1,347 @@
+"""Records by kind: read-only mappings of a document's fields, with its known fields as typed attributes.
+
+`task["loss_goal"]` finds any key that somebody wrote, `task.title` a known one. Files are edited by hand, so
+a value of another type than its attribute promises reads as absent there; `task["priority"]` has it as it is.
+
+mdcoord's own facts stand beside the fields with an underscore: `_kind`, `_id`, `_version`, `_path`, `_body`,
+and for tasks and agents `_ready` and `_stale`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Final, Generic, TypeVar, overload
+
+from mdcoord.model import Key, Record, Value
+
+T = TypeVar("T")
+
+Own = Mapping[str, Callable[[], Value]]
+"""Facts that are worked out when asked for: `_ready`, `_stale`."""
+
+
+class _Field(Generic[T]):
+    """An attribute that reads the field of its own name."""
+
+    def __init__(self, types: tuple[type, ...], default: T) -> None:
+        self._types = types
+        self._default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, record: None, owner: type) -> _Field[T]: ...
+    @overload
+    def __get__(self, record: TypedRecord, owner: type) -> T: ...
+    def __get__(self, record: TypedRecord | None, owner: type) -> T | _Field[T]:
+        if record is None:
+            return self
+        value: Any = record.fields.get(self._name)
+        wrong = not isinstance(value, self._types) or (isinstance(value, bool) and bool not in self._types)
+        return self._default if wrong else value
+
+
+def _text() -> _Field[str | None]:
+    return _Field[str | None]((str,), None)
+
+
+def _number() -> _Field[float | None]:
+    return _Field[float | None]((int, float), None)
+
+
+def _whole(default: int = 0) -> _Field[int]:
+    return _Field[int]((int,), default)
+
+
+def _list() -> _Field[list[Any]]:
+    return _Field[list[Any]]((list,), [])
+
+
+def _mapping() -> _Field[dict[str, Any]]:
+    return _Field[dict[str, Any]]((dict,), {})
+
+
+class TypedRecord(Mapping[str, Any]):
+    """One document as it was read. Iterating gives the fields and mdcoord's own facts, without the body."""
+
+    __slots__ = ("_own", "record")
+    kind: ClassVar[str] = ""
+
+    def __init__(self, record: Record, own: Own | None = None) -> None:
+        self.record = record
+        self._own: Own = own or {}
+
+    @property
+    def fields(self) -> Mapping[str, Value]:
+        """The front matter."""
+        return self.record.fields
+
+    @property
+    def key(self) -> Key:
+        """The kind and the id."""
+        return self.record.key
+
+    @property
+    def id(self) -> str:
+        """The id without the kind's prefix: `123` for `task-123.md`."""
+        return self.record.key.id
+
+    @property
+    def body(self) -> str:
+        """The text below the front matter."""
+        return self.record.body
+
+    @property
+    def version(self) -> str:
+        """What to pass as `expect` so that a write relies on this state."""
+        return self.record.version
+
+    @property
+    def path(self) -> str | None:
+        """The file, relative to the workspace; None where the backend has no files."""
+        return self.record.path
+
+    def __getitem__(self, name: str) -> Value:
+        if name in self.record.fields:
+            return self.record.fields[name]
+        if name in self._own:
+            return self._own[name]()
+        if name in _FACTS:
+            return _FACTS[name](self.record)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.record.fields
+        for name in (*_LISTED, *self._own):
+            if name not in self.record.fields:
+                yield name
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TypedRecord) and self.record == other.record
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def as_dict(self) -> dict[str, Value]:
+        """The porcelain form: the fields at the top level, mdcoord's own facts beside them."""
+        return dict(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id} {self.fields.get('title') or self.fields.get('status')}>"
+
+
+_FACTS: Final[dict[str, Callable[[Record], Value]]] = {
+    "_kind": lambda record: record.key.kind,
+    "_id": lambda record: record.key.id,
+    "_version": lambda record: record.version,
+    "_path": lambda record: record.path,
+    "_body": lambda record: record.body,
+}
+_LISTED: Final = ("_kind", "_id", "_version", "_path")
+
+
+class Task(TypedRecord):
+    """A piece of work. `progress` is 0 to 1, `attempt` the number of the last claim."""
+
+    __slots__ = ()
+    kind = "task"
+    task_id = _text()
+    project_id = _text()
+    title = _text()
+    type = _text()
+    assigned_agent = _text()
+    needs = _list()
+    depends_on = _list()
+    not_before = _text()
+    attempt = _whole()
+    created_at = _text()
+    assigned_at = _text()
+    started_at = _text()
+    updated_at = _text()
+    completed_at = _text()
+    eta = _text()
+    progress = _number()
+    metadata = _mapping()
+    instructions = _text()
+    context = _list()
+    acceptance = _list()
+    next_steps = _list()
+    logs = _list()
+    error = _text()
+
+    @property
+    def status(self) -> str:
+        """pending, in_progress, completed, failed, dead, cancelled, or what somebody wrote."""
+        return str(self.fields.get("status") or "pending")
+
+    @property
+    def priority(self) -> float:
+        """Higher is handed out first; 0 when nothing is said."""
+        value = self.fields.get("priority")
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else 0
+
+    @property
+    def result(self) -> Value:
+        """What the task gave, any JSON value."""
+        return self.fields.get("result")
+
+    @property
+    def ready(self) -> bool:
+        """Whether an agent that has what it needs can claim it now."""
+        return bool(self["_ready"]) if "_ready" in self else False
+
+    @property
+    def stale(self) -> bool:
+        """Whether it is in progress and nobody wrote to it for long."""
+        return bool(self["_stale"]) if "_stale" in self else False
+
+
+class Agent(TypedRecord):
+    """Somebody who works: a coding agent, a script, a person."""
+
+    __slots__ = ()
+    kind = "agent"
+    agent_id = _text()
+    agent_type = _text()
+    status = _text()
+    capabilities = _list()
+    specializations = _list()
+    host = _text()
+    pid = _whole()
+    session = _text()
+    registered_at = _text()
+    last_updated = _text()
+    last_heartbeat = _text()
+    max_concurrent_tasks = _whole()
+    metrics = _mapping()
+    active_tasks = _list()
+    recent_completions = _list()
+    circuit_breaker = _mapping()
+    notes = _text()
+
+    @property
+    def stale(self) -> bool:
+        """Whether it gave no sign of life for long."""
+        return bool(self["_stale"]) if "_stale" in self else False
+
+
+class Context(TypedRecord):
+    """What one agent found out and others use: `data` is the JSON block."""
+
+    __slots__ = ()
+    kind = "context"
+    context_id = _text()
+    project_id = _text()
+    domain = _text()
+    title = _text()
+    created_by = _text()
+    created_at = _text()
+    last_updated = _text()
+    data = _mapping()
+
+
+class Metrics(TypedRecord):
+    """Figures: `values` are the latest, `samples` the history, oldest first."""
+
+    __slots__ = ()
+    kind = "metrics"
+    metrics_type = _text()
+    title = _text()
+    last_updated = _text()
+    samples = _list()
+
+    # Mapping has a method `values`, so the figures have another name here; the field is called `values`.
+    @property
+    def latest(self) -> dict[str, Any]:
+        """The field `values`: the newest value of each figure."""
+        found = self.fields.get("values")
+        return found if isinstance(found, dict) else {}
+
+
+class Progress(TypedRecord):
+    """How far a project is. `progress` is 0 to 1."""
+
+    __slots__ = ()
+    kind = "progress"
+    project_id = _text()
+    title = _text()
+    phase = _text()
+    status = _text()
+    progress = _number()
+    steps_done = _list()
+    steps_total = _whole()
+    blockers = _list()
+    last_updated = _text()
+
+
+class Message(TypedRecord):
+    """One message between instances."""
+
+    __slots__ = ()
+    kind = "message"
+    message_id = _text()
+    type = _text()
+    subject = _text()
+    description = _text()
+    created_at = _text()
+    in_reply_to = _text()
+    acks = _list()
+
+
+class EventRecord(Mapping[str, Any]):
+    """One event of a channel.
+
+    A key that is not the event's own (`name`, `time`, `id`, …) is looked up in its data.
+    """
+
+    __slots__ = ("channel", "cursor", "data", "id", "name", "time")
+
+    def __init__(
+        self, channel: str, name: str, time: str, data: Mapping[str, Value], *, id: str, cursor: str
+    ) -> None:
+        self.channel = channel
+        self.name = name
+        self.time = time
+        self.data = data
+        self.id = id
+        self.cursor = cursor
+
+    def _facts(self) -> dict[str, Value]:
+        return {
+            "_kind": "events",
+            "_channel": self.channel,
+            "_id": self.id,
+            "_cursor": self.cursor,
+            "name": self.name,
+            "time": self.time,
+            "data": dict(self.data),
+        }
+
+    def __getitem__(self, name: str) -> Value:
+        facts = self._facts()
+        return facts[name] if name in facts else self.data[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._facts())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._facts() or name in self.data
+
+    def __len__(self) -> int:
+        return len(self._facts())
+
+    def as_dict(self) -> dict[str, Value]:
+        """The porcelain form; `data` holds what the publisher gave."""
+        return self._facts()
+
+    def __repr__(self) -> str:
+        return f"<Event {self.channel} {self.time} {self.name} {dict(self.data)!r}>"
+
+
+TYPES: Final[dict[str, type[TypedRecord]]] = {
+    cls.kind: cls for cls in (Task, Agent, Context, Metrics, Progress, Message)
+}
+"""The class of each kind of document."""

@@ -1,0 +1,392 @@
+"""Claiming tasks and what their holders do: each verb is one atomic write of the document and its lease."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from mdcoord.backends.base import DEFAULT_WAIT
+from mdcoord.errors import (
+    Busy,
+    ClaimLost,
+    InvalidDocument,
+    MdcoordError,
+    NotFound,
+    NothingReady,
+    NotReady,
+    UsageError,
+)
+from mdcoord.leases import Claimant, Lease
+from mdcoord.lifecycle import (
+    Standing,
+    claim,
+    complete,
+    fail,
+    hold,
+    progress,
+    recovery,
+    release,
+    retry,
+    standing,
+    status_of,
+)
+from mdcoord.model import Change, Key, Path, Record, Value
+from mdcoord.records import Task
+from mdcoord.services.beater import Beater
+from mdcoord.services.claim import Claim
+from mdcoord.services.documents import Documents
+from mdcoord.services.env import Env
+from mdcoord.services.events import TASKS, announce
+from mdcoord.services.queue import Queue
+
+LONGEST_TTL = 7 * 86400.0
+
+
+class Claims(Documents[Task]):
+    """The verbs of claims. `agent`, `session` and `token` say who acts; without them the caller of the
+    workspace does.
+
+    With a token, the token alone decides; without one, agent and session must be those of the claim.
+    `op` names the operation: repeating it with the same id, after a lost answer, does not do it again.
+    """
+
+    kind = "task"
+
+    def __init__(self, env: Env) -> None:
+        super().__init__(env)
+        self._queue = Queue(env)
+        self._beater = Beater()
+
+    def claim(
+        self,
+        id: str | None = None,
+        *,
+        agent: str | None = None,
+        session: str | None = None,
+        can: Iterable[str] | None = None,
+        ttl: float | None = None,
+        pid: int | None = None,
+        op: str | None = None,
+        heartbeat: bool = True,
+        wait: float = DEFAULT_WAIT,
+    ) -> Claim:
+        """Claim this task, or without an id the best one that is ready: highest priority, then oldest.
+
+        `can` are the agent's capabilities: a task with other `needs` is not for it. Without `can`, those that
+        the agent registered count; a task claimed by its id needs none. The claim lasts `ttl` seconds from
+        its last renewal. With `heartbeat` it is renewed in the background, and is over as soon as this
+        process is gone; without, it is over with the process `pid`, if one is given. `wait` bounds (in
+        seconds) the waiting for locks.
+
+        Raises NothingReady; NotReady for a task by id; Busy.
+        """
+        if ttl is not None and not 0 < ttl <= LONGEST_TTL:
+            raise UsageError(
+                f"a ttl of {ttl} seconds is not possible", hint="more than 0, at most 7 days", option="ttl"
+            )
+        if pid is None and heartbeat:
+            pid = os.getpid()
+        who = self._env.claimant(agent, session, None, pid)
+        wanted = None if can is None else frozenset(can)
+        taking = _Taking(self, who, wanted, ttl, _op("claim", op))
+        record = taking.by_id(self._key(id), wait) if id is not None else taking.next(self._queue, wait)
+        return Claim(self, self._typed(record), who, self._beater if heartbeat else None)
+
+    def heartbeat(
+        self,
+        id: str,
+        *,
+        token: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+    ) -> Task:
+        """Renew the claim for its full ttl, without touching the document.
+
+        Raises ClaimLost, NotFound, Busy.
+        """
+        who = self._env.claimant(agent, session, token)
+        return self._held(id, who, None, lambda record, lease: Change(lease=lease))
+
+    def progress(
+        self,
+        id: str,
+        value: float | None = None,
+        /,
+        *,
+        token: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+        log: str | None = None,
+        **metadata: Value,
+    ) -> Task:
+        """Note how far the task is (0 to 1), facts about it (`step=3500`) and a line for its log.
+
+        Raises ClaimLost.
+        """
+        return self.note(id, value, metadata, log, token=token, agent=agent, session=session)
+
+    def note(
+        self,
+        id: str,
+        value: float | None,
+        metadata: Mapping[str, Value],
+        log: str | None = None,
+        *,
+        token: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+    ) -> Task:
+        """`progress`, with the facts as a mapping, whatever their names."""
+        if value is not None and not 0 <= value <= 1:
+            raise UsageError(f"a progress of {value} is not possible", hint="from 0 to 1, as in 0.35")
+        changes: dict[Path, Value] = {("metadata", name): fact for name, fact in metadata.items()}
+        if value is not None:
+            changes["progress",] = value
+        host = self._env.host
+        who = self._env.claimant(agent, session, token)
+        return self._held(id, who, None, lambda record, lease: progress(record, lease, host, changes, log))
+
+    def complete(
+        self,
+        id: str,
+        *,
+        result: Value = None,
+        token: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+        op: str | None = None,
+    ) -> Task:
+        """End the task well, with its result (any JSON value). Raises ClaimLost, NotFound, Busy."""
+        host, op = self._env.host, _op("complete", op)
+        who = self._env.claimant(agent, session, token)
+        task = self._held(id, who, op, lambda record, lease: complete(record, lease, host, result, op))
+        self._queue.completed(task.id)
+        self._routine("task_completed", task, who)
+        return task
+
+    def fail(
+        self,
+        id: str,
+        error: str,
+        *,
+        token: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+        op: str | None = None,
+    ) -> Task:
+        """End this attempt badly:
+
+        the task is pending again, or dead after its last one. Raises ClaimLost, NotFound, Busy.
+        """
+        env, op = self._env, _op("fail", op)
+        who = env.claimant(agent, session, token)
+        task = self._held(
+            id, who, op, lambda record, lease: fail(record, lease, env.host, env.rules, error, op)
+        )
+        self._queue.forget()
+        name = "task_dead" if task.status == "dead" else "task_failed"
+        announce(env, TASKS, name, {**_story(task, who), "error": error})
+        return task
+
+    def release(
+        self,
+        id: str,
+        *,
+        token: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+        op: str | None = None,
+    ) -> Task:
+        """Give the task back; the attempt does not count against the retry limit.
+
+        Raises ClaimLost, NotFound, Busy.
+        """
+        host, op = self._env.host, _op("release", op)
+        who = self._env.claimant(agent, session, token)
+        task = self._held(id, who, op, lambda record, lease: release(record, lease, host, op))
+        self._queue.forget()
+        self._routine("task_released", task, who)
+        return task
+
+    def retry(self, id: str, *, op: str | None = None) -> Task:
+        """Make an ended task pending again, with a fresh set of attempts.
+
+        Raises Conflict for one in progress.
+        """
+        env, op = self._env, _op("retry", op)
+        task = self._typed(self._backend.write(self._key(id), lambda record: retry(record, env.host, op)))
+        self._queue.forget()
+        announce(env, TASKS, "task_retried", {"task_id": task.id, "attempt": task.attempt})
+        return task
+
+    def refresh(self) -> None:
+        """Let the next claim look at all tasks anew, instead of a list that may be half a second old."""
+        self._queue.forget()
+
+    def close(self) -> None:
+        """End the heartbeats in the background."""
+        self._beater.close()
+
+    def _held(self, id: str, who: Claimant, op: str | None, step: Callable[[Record, Lease], Change]) -> Task:
+        env = self._env
+
+        def decide(record: Record) -> Change | None:
+            lease: Lease | None = record.lease
+            if lease and lease.did(op):
+                return None
+            return step(record, hold(record, who, env.host, env.rules))
+
+        return self._typed(self._backend.write(self._key(id), decide))
+
+    def _routine(self, name: str, task: Task, who: Claimant) -> None:
+        if self._env.all_events:
+            announce(self._env, TASKS, name, _story(task, who))
+
+
+class _Taking:
+    """One attempt of one agent to claim something."""
+
+    def __init__(
+        self, claims: Claims, who: Claimant, can: frozenset[str] | None, ttl: float | None, op: str | None
+    ) -> None:
+        self._claims = claims
+        self._env = claims._env
+        self._backend = claims._env.backend
+        self._who = who
+        self._can = can
+        self._ttl = ttl
+        self._op = op
+        self._before = Standing()
+
+    def by_id(self, key: Key, wait: float) -> Record:
+        """Claim this very task. Raises NotReady."""
+        record = self._take(key, wait)
+        if record is None:
+            raise NotReady(
+                f"{key.name} cannot be claimed: its last attempt ended and it is dead now",
+                hint="retry makes it pending again",
+                task=key.name,
+                reasons=["its status is dead"],
+            )
+        return record
+
+    def next(self, queue: Queue, wait: float) -> Record:
+        """Claim the first task that can be had.
+
+        Raises NothingReady, or Busy when all that is left stays locked.
+        """
+        done = self._done_before()
+        if done is not None:
+            return done
+        if self._can is None:
+            self._can = self._registered()
+        begun = time.monotonic()
+        while True:
+            snapshot = queue.snapshot()
+            busy: Busy | None = None
+            for candidate in snapshot.candidates(self._who.agent, self._can, self._env.host.stamp()):
+                try:
+                    record = self._try(candidate)
+                except Busy as error:
+                    busy = error
+                    continue
+                snapshot.gone.add(candidate.key)
+                if record is not None:
+                    return record
+            if snapshot.made < begun:
+                queue.refresh()
+            elif busy is None:
+                raise self._nothing(snapshot.tally)
+            elif time.monotonic() - begun > wait:
+                raise busy
+            else:
+                time.sleep(0.001 + os.urandom(1)[0] / 50_000)
+
+    def _try(self, candidate: Record) -> Record | None:
+        lease: Lease | None = self._backend.lease(candidate.key)
+        if lease and not standing(candidate, lease, self._env.host).free:
+            return None
+        try:
+            return self._take(candidate.key, 0)
+        except (NotReady, ClaimLost, NotFound, InvalidDocument):
+            return None  # somebody was faster, or edited it
+
+    def _take(self, key: Key, wait: float) -> Record | None:
+        record = self._backend.write(key, self._decide, wait=wait)
+        if self._before.holder:
+            announce(self._env, TASKS, *recovery(record, self._before))
+        if status_of(record.fields) == "dead":
+            return None
+        self._claims._routine("task_claimed", self._claims._typed(record), self._who)
+        return record
+
+    def _decide(self, record: Record) -> Change | None:
+        self._before = Standing()
+        env = self._env
+        change = claim(
+            record,
+            self._who,
+            env.host,
+            env.rules,
+            statuses=self._status,
+            can=self._can,
+            ttl=self._ttl,
+            op=self._op,
+        )
+        if change is not None:
+            self._before = standing(record, record.lease, env.host)
+        return change
+
+    def _status(self, task: str) -> str | None:
+        """The status of a dependency as it is now."""
+        try:
+            return status_of(self._backend.read(self._backend.resolve("task", task)).fields)
+        except NotFound:
+            return None
+        except MdcoordError as error:
+            return f"not readable ({error.message})"
+
+    def _done_before(self) -> Record | None:
+        """The claim that an earlier call with the same operation id made, if it still stands."""
+        if self._op is None:
+            return None
+        for record in self._backend.list("task").records:
+            lease: Lease | None = self._backend.lease(record.key)
+            holder = lease.holder if lease else None
+            mine = holder and (holder.agent, holder.session) == (self._who.agent, self._who.session)
+            if lease and lease.did(self._op) and mine:
+                return self._backend.read(record.key)
+        return None
+
+    def _registered(self) -> frozenset[str] | None:
+        """The capabilities that the agent registered, None when it said nothing."""
+        try:
+            listed = self._backend.read(Key.of("agent", self._who.agent)).fields.get("capabilities")
+        except MdcoordError:
+            return None
+        return frozenset(str(item) for item in listed) if isinstance(listed, list) and listed else None
+
+    def _nothing(self, tally: Mapping[str, int]) -> NothingReady:
+        seen = ", ".join(f"{count} {status}" for status, count in sorted(tally.items())) or "none at all"
+        return NothingReady(
+            f"no task is ready for {self._who.agent} (tasks: {seen})",
+            hint="create one, or ask why a pending one is not ready",
+            agent=self._who.agent,
+            tasks=dict(tally),
+        )
+
+
+def _op(verb: str, op: str | None) -> str | None:
+    """An operation id of one verb: the same id may serve for several."""
+    return None if op is None else f"{verb}:{op}"
+
+
+def _story(task: Task, who: Claimant) -> dict[str, Any]:
+    lease: Lease | None = task.record.lease
+    return {
+        "task_id": task.id,
+        "agent": who.agent,
+        "attempt": lease.attempt if lease else task.attempt,
+    }

@@ -1,0 +1,47 @@
+"""What every service is given: the store, the machine, the limits, and who is calling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mdcoord.backends.base import Backend
+from mdcoord.errors import UsageError
+from mdcoord.host import Host
+from mdcoord.leases import Claimant
+from mdcoord.lifecycle import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """One caller on one backend.
+
+    `stale_after` is in seconds; `all_events` publishes routine events of tasks, too.
+    """
+
+    backend: Backend
+    session: str
+    agent: str | None = None
+    host: Host = field(default_factory=Host)
+    rules: Rules = field(default_factory=Rules)
+    stale_after: float = 3600.0
+    all_events: bool = False
+
+    def claimant(
+        self,
+        agent: str | None = None,
+        session: str | None = None,
+        token: str | None = None,
+        pid: int | None = None,
+    ) -> Claimant:
+        """Who acts:
+
+        what the call says, else the caller. Raises UsageError when no agent is named anywhere.
+        """
+        name = agent or self.agent
+        if not name and not token:
+            raise UsageError(
+                "no agent is named",
+                hint="pass agent=…, use --agent NAME, or set MDCOORD_AGENT",
+                option="agent",
+            )
+        return Claimant(name or "", session or self.session, token, pid)

@@ -1,0 +1,118 @@
+"""What may be claimed, as one listing showed it: kept for a moment, taken from the front.
+
+A listing reads every task; a claim needs the first good one. So a process keeps the sorted list and renews it
+when it is used up, or older than half a second (longer where listing is slow, so that it takes a twentieth of
+the time at most). Until then it may miss a task of higher priority that another process has just made. What
+it shows is only a hint: the document and the lease decide, under the lock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from mdcoord.errors import MdcoordError
+from mdcoord.leases import Lease
+from mdcoord.lifecycle import IN_PROGRESS, observed, reopened, standing, status_of
+from mdcoord.model import Change, Key, Record
+from mdcoord.readiness import OPEN, dependencies, obstacles, rank, statuses
+from mdcoord.services.env import Env
+
+MAX_AGE: Final = 0.5
+"""Seconds after which the list is made again."""
+
+SHARE: Final = 20
+"""Making the list takes at most one part in so many of the time."""
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """One listing. `made` and `until` are seconds on this process's clock."""
+
+    made: float
+    until: float
+    order: list[Record]
+    awaited: frozenset[str]
+    tally: dict[str, int]
+    gone: set[Key] = field(default_factory=set)
+    front: int = 0
+
+    def candidates(self, agent: str, can: Collection[str] | None, now: str) -> Iterator[Record]:
+        """What is left, in order, as far as the listing shows that this agent may have it."""
+        while self.front < len(self.order) and self.order[self.front].key in self.gone:
+            self.front += 1
+        for index in range(self.front, len(self.order)):
+            record = self.order[index]
+            if record.key not in self.gone and not obstacles(reopened(record.fields), _met, now, can, agent):
+                yield record
+
+
+class Queue:
+    """The list of a process. Several threads may use it: a list is replaced as a whole."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+        self._snapshot: Snapshot | None = None
+
+    def snapshot(self) -> Snapshot:
+        """The list, made again when it is too old."""
+        found = self._snapshot
+        return found if found and time.monotonic() < found.until else self.refresh()
+
+    def refresh(self) -> Snapshot:
+        """The list, made now. Notes the claims of other machines that it sees (see `leases.watch`)."""
+        begun = time.monotonic()
+        records = self._env.backend.list("task").records
+        known, now = statuses(records), self._env.host.stamp()
+        order: list[Record] = []
+        awaited: set[str] = set()
+        tally: dict[str, int] = {}
+        for record in records:
+            status = status_of(record.fields)
+            tally[status] = tally.get(status, 0) + 1
+            if status in OPEN:
+                awaited.update(dependencies(record.fields))
+            elif status != IN_PROGRESS or not self._over(record):
+                continue
+            if not obstacles(reopened(record.fields), known.get, now):
+                order.append(record)
+        order.sort(key=lambda record: rank(record.fields))
+        made = time.monotonic()
+        pause = max(MAX_AGE, SHARE * (made - begun))
+        self._snapshot = Snapshot(begun, made + pause, order, frozenset(awaited), tally)
+        return self._snapshot
+
+    def forget(self) -> None:
+        """Make the list again at the next claim: this process changed what it shows."""
+        self._snapshot = None
+
+    def completed(self, task: str) -> None:
+        """Forget the list if another task waited for this one."""
+        found = self._snapshot
+        if found and task in found.awaited:
+            self._snapshot = None
+
+    def _over(self, record: Record) -> bool:
+        lease: Lease | None = self._env.backend.lease(record.key)
+        if standing(record, lease, self._env.host).free:
+            return True
+        if observed(record, lease, self._env.host, self._env.rules):
+            self._note(record.key)
+        return False
+
+    def _note(self, key: Key) -> None:
+        def decide(record: Record) -> Change | None:
+            noted = observed(record, record.lease, self._env.host, self._env.rules)
+            return None if noted is None else Change(lease=noted)
+
+        try:
+            self._env.backend.write(key, decide, wait=0)
+        except MdcoordError:
+            pass  # it is busy, or gone: the next listing looks again
+
+
+def _met(task: str) -> str:
+    """Dependencies are judged when the list is made and again at the claim."""
+    return "completed"

@@ -1,0 +1,95 @@
+"""Moving what is finished out of the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mdcoord.backends.base import Backend
+from mdcoord.errors import Conflict, InvalidDocument, NotFound
+from mdcoord.host import Host, seconds_of
+from mdcoord.lifecycle import status_of
+from mdcoord.model import Record, Value
+from mdcoord.readiness import ENDED, dependencies, task_id
+
+Due = Callable[[Record], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was archived, or would be.
+
+    `archived` gives for each document its name in the archive ("" in a dry run). `waiting` are ended tasks that
+    stay because others that are not ended depend on them.
+    """
+
+    archived: Mapping[str, str] = field(default_factory=dict)
+    waiting: Sequence[str] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many documents of each kind."""
+        return dict(Counter(name.partition("-")[0] for name in self.archived))
+
+    def as_dict(self) -> dict[str, Value]:
+        """As plain JSON data."""
+        return {"archived": dict(self.archived), "waiting": list(self.waiting), "counts": self.counts}
+
+
+def archive_old(backend: Backend, host: Host, older_than: float, *, dry_run: bool = False) -> Summary:
+    """Archive tasks that ended, and agents that were last heard of, more than `older_than` seconds ago.
+
+    Stays: a task in progress, one without a readable stamp, one that others still wait for, an agent that
+    has work. Every document is looked at again under its lock before it moves.
+    """
+    since = host.now() - older_than
+    tasks = backend.list("task").records
+    needed = _needed(tasks)
+    due = [record for record in tasks if _ended(record, since)]
+    waiting = [record.key.name for record in due if {record.key.id, task_id(record.fields)} & needed]
+    working = {str(r.fields.get("assigned_agent")) for r in tasks if status_of(r.fields) not in ENDED}
+    agents = [
+        record
+        for record in backend.list("agent").records
+        if _silent(record, since) and record.fields.get("agent_id", record.key.id) not in working
+    ]
+    archived: dict[str, str] = {}
+    for record in due:
+        if record.key.name not in waiting:
+            archived |= _move(backend, record, lambda found: _ended(found, since), dry_run)
+    for record in agents:
+        archived |= _move(backend, record, lambda found: _silent(found, since), dry_run)
+    return Summary(archived, waiting)
+
+
+def _move(backend: Backend, record: Record, due: Due, dry_run: bool) -> dict[str, str]:
+    def check(found: Record) -> None:
+        if not due(found):
+            raise Conflict(f"{found.key.name} was changed meanwhile", hint="it stays")
+
+    if dry_run:
+        return {record.key.name: ""}
+    try:
+        return {record.key.name: backend.archive(record.key, check)}
+    except (Conflict, NotFound, InvalidDocument):
+        return {}
+
+
+def _ended(record: Record, since: float) -> bool:
+    if status_of(record.fields) not in ENDED:
+        return False
+    ended = seconds_of(record.fields.get("completed_at")) or seconds_of(record.fields.get("updated_at"))
+    return ended is not None and ended <= since
+
+
+def _silent(record: Record, since: float) -> bool:
+    names = ("last_heartbeat", "last_updated", "registered_at")
+    stamps = [seconds_of(record.fields.get(name)) for name in names]
+    return any(stamps) and max(stamp or 0.0 for stamp in stamps) <= since
+
+
+def _needed(tasks: Sequence[Record]) -> set[str]:
+    return {
+        other for task in tasks if status_of(task.fields) not in ENDED for other in dependencies(task.fields)
+    }

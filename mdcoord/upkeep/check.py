@@ -1,0 +1,134 @@
+"""Looking for what is wrong in a workspace. Changes nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from mdcoord.backends.base import Backend, Listing
+from mdcoord.host import Host, seconds_of, timestamp
+from mdcoord.leases import MAX_SKEW
+from mdcoord.model import ID_FIELD, KINDS, Record, Value
+from mdcoord.readiness import ENDED, dependencies, statuses
+
+STAMPS: Final = (
+    "created_at",
+    "assigned_at",
+    "started_at",
+    "updated_at",
+    "completed_at",
+    "registered_at",
+    "last_updated",
+    "last_heartbeat",
+)
+"""Fields that say when something happened, so that none of them can lie in the future."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong: where, what, and what to do about it."""
+
+    path: str
+    message: str
+    line: int | None = None
+    hint: str = ""
+
+    def as_dict(self) -> dict[str, Value]:
+        """As plain JSON data."""
+        return asdict(self)
+
+
+def check_workspace(backend: Backend, host: Host) -> list[Finding]:
+    """Everything that is found, by path: files that cannot be read, logs with problems, duplicate ids,
+    dependencies on tasks that do not exist or in a circle, stamps in the future.
+    """
+    findings: list[Finding] = []
+    tasks: Sequence[Record] = ()
+    for kind in KINDS:
+        if kind == "events":
+            continue
+        listing = backend.list(kind)
+        tasks = listing.records if kind == "task" else tasks
+        findings += _unreadable(listing)
+        findings += _duplicates(kind, listing.records)
+        findings += _future(listing.records, host.now())
+    findings += _dependencies(tasks)
+    findings += _logs(backend)
+    return sorted(findings, key=lambda finding: (finding.path, finding.line or 0, finding.message))
+
+
+def _unreadable(listing: Listing) -> Iterator[Finding]:
+    for found in listing.unreadable:
+        yield Finding(found.path, found.message, found.line, found.hint)
+
+
+def _duplicates(kind: str, records: Sequence[Record]) -> Iterator[Finding]:
+    field = ID_FIELD[kind]
+    by_id: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        value = str(record.fields.get(field, record.key.id)).lower().removeprefix(f"{kind}-")
+        by_id[value].append(record)
+    for value, several in by_id.items():
+        for record in several if len(several) > 1 else ():
+            others = ", ".join(_path(other) for other in several if other is not record)
+            yield Finding(
+                _path(record),
+                f"{field} {value} is also in {others}",
+                hint=f"give one of them another {field}",
+            )
+
+
+def _future(records: Sequence[Record], now: float) -> Iterator[Finding]:
+    for record in records:
+        for name in STAMPS:
+            seconds = seconds_of(record.fields.get(name))
+            if seconds is not None and seconds > now + MAX_SKEW:
+                yield Finding(
+                    _path(record),
+                    f"{name} lies in the future: {record.fields[name]} (now it is {timestamp(now)})",
+                    hint="correct it, or the clock of the machine that wrote it",
+                )
+
+
+def _dependencies(tasks: Sequence[Record]) -> Iterator[Finding]:
+    known = statuses(tasks)
+    edges = {record.key.id: dependencies(record.fields) for record in tasks}
+    for record in tasks:
+        for other in edges[record.key.id]:
+            if other not in known and known[record.key.id] not in ENDED:
+                yield Finding(
+                    _path(record),
+                    f"it depends on task {other}, which does not exist",
+                    hint="make that task, restore it from the archive, or take it out of depends_on",
+                )
+        if _reaches(edges, record.key.id):
+            yield Finding(
+                _path(record),
+                "it depends on itself, directly or through others",
+                hint="break the circle in depends_on",
+            )
+
+
+def _reaches(edges: dict[str, list[str]], start: str) -> bool:
+    seen: set[str] = set()
+    ahead = list(edges[start])
+    while ahead:
+        task = ahead.pop()
+        if task == start:
+            return True
+        if task not in seen:
+            seen.add(task)
+            ahead += edges.get(task, ())
+    return False
+
+
+def _logs(backend: Backend) -> Iterator[Finding]:
+    for channel in backend.channels():
+        for found in backend.problems(channel):
+            yield Finding(found.path, found.message, found.line, found.hint)
+
+
+def _path(record: Record) -> str:
+    return record.path or record.key.name

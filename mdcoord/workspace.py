@@ -1,0 +1,305 @@
+"""The façade: one object for everything that can be done in a workspace."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from mdcoord.backends.base import Backend
+from mdcoord.config import Config, load_config
+from mdcoord.errors import UsageError
+from mdcoord.host import Host
+from mdcoord.layout import explicit_root, find_root, new_root, state_folder
+from mdcoord.lifecycle import Rules
+from mdcoord.model import KINDS, Value
+from mdcoord.records import EventRecord, Message, TypedRecord
+from mdcoord.services.agents import Agents
+from mdcoord.services.claim import Claim
+from mdcoord.services.documents import Documents, Where
+from mdcoord.services.env import Env
+from mdcoord.services.events import TASKS, Events, announce
+from mdcoord.services.notes import Contexts, MetricsDocuments, ProgressDocuments
+from mdcoord.services.tasks import Tasks
+
+if TYPE_CHECKING:
+    from mdcoord.aio import Async
+    from mdcoord.upkeep.archive import Summary
+    from mdcoord.upkeep.check import Finding
+    from mdcoord.upkeep.recover import Recovered
+
+__all__ = ["Claim", "Workspace"]
+
+
+class _Messages(Documents[Message]):
+    kind = "message"
+
+
+class Workspace:
+    """One workspace as one caller sees it: its tasks, agents, events, context, metrics and progress.
+
+    Open it with `Workspace.open()`, or make one with `Workspace.create()`. `agent` and `session` say who is
+    calling; every verb that needs another identity takes it as an argument. Safe to share between threads.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        root: Path | None = None,
+        config: Config | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+        host: Host | None = None,
+    ) -> None:
+        self.backend = backend
+        self.root = root
+        self.config = config or Config()
+        self.agent = agent or _environment("MDCOORD_AGENT", "CLAUDE_INSTANCE_ID")
+        self.session = session or _environment("MDCOORD_SESSION") or os.urandom(6).hex()
+        self.host = host or Host()
+        rules = Rules(self.config.claim_ttl, self.config.retry_limit)
+        self._env = Env(backend, self.session, self.agent, self.host, rules, self.config.stale_after)
+        self.tasks = Tasks(self._env)
+        self.agents = Agents(self._env)
+        self.events = Events(self._env)
+        self.context = Contexts(self._env)
+        self.metrics = MetricsDocuments(self._env)
+        self.progress = ProgressDocuments(self._env)
+
+    @classmethod
+    def open(
+        cls,
+        where: str | Path | None = None,
+        *,
+        backend: Backend | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+        host: Host | None = None,
+    ) -> Workspace:
+        """Open the workspace of a folder.
+
+        Without `where`: MDCOORD_ROOT, else the nearest one from the current folder upwards; in a linked git
+        worktree the main worktree's. With a `backend`, that one, wherever it keeps things. Raises NotFound,
+        ConfigError.
+        """
+        who: dict[str, Any] = {"agent": agent, "session": session, "host": host}
+        if backend is not None:
+            return cls(backend, **who)
+        named = where or _environment("MDCOORD_ROOT")
+        if isinstance(named, str) and "://" in named:
+            raise UsageError(f"{named[:80]!r} is no folder", hint="this version opens folders only")
+        if named:
+            root = explicit_root(Path(named).expanduser().resolve())
+        else:
+            root = find_root(Path.cwd(), _isolated)
+        return cls._at(root, **who)
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | Path = ".",
+        *,
+        track: bool = False,
+        agent: str | None = None,
+        session: str | None = None,
+        host: Host | None = None,
+    ) -> Workspace:
+        """Make a workspace in a project folder and open it. What is there already stays as it is.
+
+        With `track` git is to see its documents; without, its README only. Raises BackendUnavailable.
+        """
+        from mdcoord.upkeep.make import make_workspace
+
+        root = new_root(Path(folder).expanduser().resolve(), _isolated)
+        made = make_workspace(root, track=track)
+        workspace = cls._at(root, agent=agent, session=session, host=host)
+        workspace.made = made
+        return workspace
+
+    made: Sequence[Path] = ()
+    """What `create` made or changed; empty when all was there."""
+
+    @classmethod
+    def _at(cls, root: Path, **who: Any) -> Workspace:
+        from mdcoord.backends.markdown.store import MarkdownBackend
+
+        config = load_config(root, os.environ)
+        backend = MarkdownBackend(root, state=state_folder(root), durability=config.durability)
+        return cls(backend, root=root, config=config, **who)
+
+    def query(
+        self,
+        kind: str,
+        where: Where = None,
+        *,
+        select: str | Iterable[str] | None = None,
+        sort: str | None = None,
+        limit: int | None = None,
+        channel: str | None = None,
+    ) -> Sequence[Any]:
+        """The records of a kind that meet a query, as typed records; with `select` as mappings of those
+        fields.
+
+            w.query("task", "status = 'completed' and progress > 0.3", sort="-priority", limit=10)
+
+        Events are asked for with `kind="events"` and their channel, without one of all channels.
+        Raises QueryError, UsageError, NotFound.
+        """
+        if limit is not None and limit < 0:
+            raise UsageError(f"a limit of {limit} is not possible", hint="0 or more")
+        if kind == "events":
+            rows = self._event_rows(where, sort, limit, channel)
+        else:
+            rows = self._documents(kind).list(where, sort=sort, limit=limit)
+        if select is None:
+            return rows
+        from mdcoord.formats.query import select as chosen
+
+        fields = select if isinstance(select, str) else ",".join(select)
+        return [chosen(row, fields) for row in rows]
+
+    def status(self) -> dict[str, Value]:
+        """What is going on, as one mapping: counts by status, what is ready, stale or unreadable."""
+        tasks, agents = self.tasks.list(), self.agents.list()
+        unreadable = [
+            found
+            for kind in KINDS
+            if kind != "events"
+            for found in self.backend.list(kind, max_age=1.0).unreadable
+        ]
+        return {
+            "backend": self.backend.name,
+            "location": self.backend.location,
+            "agent": self.agent,
+            "session": self.session,
+            "tasks": _tally(task.status for task in tasks),
+            "ready": sum(task.ready for task in tasks),
+            "agents": _tally(agent.status or "unknown" for agent in agents),
+            "stale": [record.key.name for record in (*tasks, *agents) if record["_stale"]],
+            "channels": [*self.backend.channels()],
+            "unreadable": [
+                {"path": found.path, "line": found.line, "message": found.message} for found in unreadable
+            ],
+        }
+
+    def recover(self) -> Sequence[Recovered]:
+        """Take back every task whose holder is gone."""
+        from mdcoord.upkeep.recover import recover_all
+
+        found = recover_all(
+            self.backend,
+            self.host,
+            self._env.rules,
+            lambda name, data: announce(self._env, TASKS, name, data),
+        )
+        self.tasks.refresh()
+        return found
+
+    def archive(self, older_than: float | None = None, *, dry_run: bool = False) -> Summary:
+        """Archive what ended or fell silent more than `older_than` seconds ago (None: as configured)."""
+        from mdcoord.upkeep.archive import archive_old
+
+        age = self.config.archive_after if older_than is None else older_than
+        return archive_old(self.backend, self.host, age, dry_run=dry_run)
+
+    def restore(self, name: str) -> TypedRecord:
+        """Bring a document back from the archive. Raises NotFound, AlreadyExists."""
+        record = self.backend.restore(name)
+        self.tasks.refresh()
+        restored: TypedRecord = self._documents(record.key.kind).get(record.key.id)
+        return restored
+
+    def rotate(self, channel: str | None = None, keep: int | None = None) -> Mapping[str, int]:
+        """Move the older events of all channels (or one) to the archive; how many, by channel.
+
+        Raises NotFound.
+        """
+        from mdcoord.upkeep.rotate import rotate_all
+
+        return rotate_all(self.backend, self.config.keep_events if keep is None else keep, channel)
+
+    def check(self, files: Iterable[str | Path] | None = None) -> Sequence[Finding]:
+        """What is wrong in this workspace; with `files`, only what is wrong in those."""
+        from mdcoord.upkeep.check import check_workspace
+
+        findings = check_workspace(self.backend, self.host)
+        if files is None:
+            return findings
+        wanted = {Path(file).resolve() for file in files}
+        return [finding for finding in findings if self._resolved(finding.path) in wanted]
+
+    @cached_property
+    def aio(self) -> Async:
+        """The same workspace for asyncio:
+
+        `await w.aio.tasks.get("train")`, `async with w.aio.tasks.claim() as claim`.
+        """
+        from mdcoord.aio import Async
+
+        return Async(self)
+
+    def close(self) -> None:
+        """Stop the heartbeats and let go of what is held open.
+
+        Claims stay until they end. May be called again.
+        """
+        self.tasks.close()
+        self.backend.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Workspace {self.backend.name} {self.root or self.backend.location}>"
+
+    def _documents(self, kind: str) -> Documents[Any]:
+        nouns: dict[str, Documents[Any]] = {
+            "task": self.tasks,
+            "agent": self.agents,
+            "context": self.context,
+            "metrics": self.metrics,
+            "progress": self.progress,
+        }
+        if kind not in KINDS or kind == "events":
+            raise UsageError(f"{kind!r} is not a kind of document", hint="one of " + ", ".join(KINDS))
+        return nouns.get(kind) or _Messages(self._env)
+
+    def _event_rows(
+        self, where: Where, sort: str | None, limit: int | None, channel: str | None
+    ) -> Sequence[EventRecord]:
+        from mdcoord.formats.query import compile_query, order
+
+        names = self.backend.channels() if channel is None else [channel]
+        rows: Iterable[Any] = (event for name in names for event in self.events.tail(name))
+        if where is not None:
+            rows = filter(where if callable(where) else compile_query(where, now=self.host.now), rows)
+        if sort is not None:
+            rows = order(rows, sort)
+        return [*rows][:limit]
+
+    def _resolved(self, path: str) -> Path:
+        return ((self.root or Path()) / path).resolve()
+
+
+def _isolated(folder: Path) -> bool:
+    return load_config(folder, os.environ).worktrees == "isolated"
+
+
+def _environment(*names: str) -> str | None:
+    return next((value for name in names if (value := os.environ.get(name))), None)
+
+
+def _tally(names: Iterable[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name in names:
+        found[name] = found.get(name, 0) + 1
+    return dict(sorted(found.items()))

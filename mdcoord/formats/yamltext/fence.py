@@ -1,0 +1,157 @@
+"""Where the front matter of a file starts and ends, and which bytes can be a file at all."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from mdcoord.formats.yamltext.fault import Fault
+
+MAX_FILE: Final = 10 * 1024 * 1024
+"""The largest file in bytes."""
+
+MAX_FRONT_MATTER: Final = 1024 * 1024
+"""The largest front matter in bytes."""
+
+BOM: Final = "\ufeff"
+
+_OPEN = re.compile(r"\ufeff?---[ \t]*\r?\n")
+_CLOSE = re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.MULTILINE)
+_OPEN_ONLY = re.compile(r"\ufeff?---[ \t]*\Z")
+_OPEN_CR = re.compile(r"\ufeff?---[ \t]*\r(?!\n)")
+_OPEN_LATE = re.compile(r"\ufeff?(?:[ \t]*\r?\n)+---[ \t]*\r?\n[ \t]*[\w\"'-]+:[ \t\r\n]")
+_CONFLICT = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?=[ \t\r\n]|\Z)", re.MULTILINE)
+_CONFLICT_FIRST = re.compile(r"\ufeff?<{7} ")
+_LONE_CR = re.compile(r"\r(?!\n)")
+_NOT_TEXT = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_DIRECTIVE = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*%")
+
+_CONFLICT_HINT = "finish the merge: keep one side and remove the lines with <<<<<<<, ======= and >>>>>>>"
+
+
+class Fences(NamedTuple):
+    """The front matter is `text[start:end]` (whole lines, without the fences), the body `text[body:]`."""
+
+    start: int
+    end: int
+    body: int
+
+
+def decode(data: bytes) -> str:
+    """The bytes of a file as text, a byte order mark kept. Raises Fault with an index into the *bytes*."""
+    if len(data) > MAX_FILE:
+        raise Fault(
+            f"the file has {len(data)} bytes, more than {MAX_FILE}",
+            0,
+            "keep large material in files of its own and name their paths here",
+        )
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise Fault("the file is UTF-16 or UTF-32, not UTF-8", 0, "save it as UTF-8")
+    nul = data.find(b"\0")
+    if nul >= 0:
+        wide = data.count(b"\0") * 3 > len(data)
+        raise Fault(
+            "the file looks like UTF-16 without a mark" if wide else "the file holds a NUL character",
+            nul,
+            "save it as UTF-8" if wide else "remove the character; a text file has none",
+        )
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Fault(
+            f"byte 0x{data[error.start]:02x} is not UTF-8 ({error.reason})",
+            error.start,
+            "save the file as UTF-8",
+        ) from None
+
+
+def split(text: str) -> Fences | None:
+    """Find the fences; None for a text without front matter. Raises Fault.
+
+    The front matter opens in the first line, which holds three hyphens and nothing else, and closes with
+    the next line that is `---` or `...` and nothing else. A text that seems to have front matter but has
+    not (no closing line, blank lines before it, a merge conflict) is an error, never taken for a body.
+    """
+    if text.startswith("---\n"):
+        end = text.find("\n---\n", 3)
+        if end >= 0 and text.find("\n---", 3, end) < 0 and text.find("\n...", 3, end) < 0:
+            return _checked(text, Fences(4, end + 1, end + 5))
+    opening = _OPEN.match(text)
+    if opening is None:
+        _refuse_lookalikes(text)
+        return None
+    start = opening.end()
+    limit = start + MAX_FRONT_MATTER + 16
+    closing = _CLOSE.search(text, start, limit)
+    if closing is None or (closing.end() == limit and limit < len(text)):
+        conflict = _CONFLICT.search(text, start, start + MAX_FRONT_MATTER)
+        if conflict is not None:
+            raise Fault("a git merge conflict is left in the front matter", conflict.start(), _CONFLICT_HINT)
+        if len(text) - start > MAX_FRONT_MATTER:
+            raise _too_large(start)
+        raise Fault(
+            "the front matter is not closed",
+            opening.start(),
+            "add a line --- below the last field; a body that starts with a rule can use *** instead",
+        )
+    return _checked(text, Fences(start, closing.start(), closing.end()))
+
+
+def check(source: str) -> None:
+    """Refuse front matter that no YAML parser should see. Raises Fault. `split` has checked the size."""
+    conflict = _CONFLICT.search(source)
+    if conflict is not None:
+        raise Fault("a git merge conflict is left in the front matter", conflict.start(), _CONFLICT_HINT)
+    wrong = _NOT_TEXT.search(source)
+    if wrong is not None:
+        raise Fault(
+            f"the control character U+{ord(wrong[0]):04X} stands in the front matter",
+            wrong.start(),
+            "remove it, or write it as an escape inside double quotes",
+        )
+    lone = _LONE_CR.search(source)
+    if lone is not None:
+        raise Fault(
+            "a line ends with a carriage return alone",
+            lone.start(),
+            "use line feeds (LF) or CRLF as line ends",
+        )
+    directive = _DIRECTIVE.match(source)
+    if directive is not None:
+        raise Fault(
+            "YAML directives are not supported", directive.end() - 1, "remove the line that starts with %"
+        )
+
+
+def size(text: str) -> int:
+    """The bytes of `text` in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _checked(text: str, fences: Fences) -> Fences:
+    length = fences.end - fences.start
+    if length * 4 > MAX_FRONT_MATTER and size(text[fences.start : fences.end]) > MAX_FRONT_MATTER:
+        raise _too_large(fences.start)
+    return fences
+
+
+def _too_large(index: int) -> Fault:
+    return Fault(
+        f"the front matter has more than {MAX_FRONT_MATTER} bytes",
+        index,
+        "move long texts into the body or into files of their own",
+    )
+
+
+def _refuse_lookalikes(text: str) -> None:
+    if _OPEN_CR.match(text):
+        raise Fault(
+            "the lines end with a carriage return alone", 0, "use line feeds (LF) or CRLF as line ends"
+        )
+    if _OPEN_ONLY.match(text):
+        raise Fault("the front matter is not closed", 0, "add the fields and a line --- below them")
+    if _CONFLICT_FIRST.match(text):
+        raise Fault("a git merge conflict is left in the file", 0, _CONFLICT_HINT)
+    late = _OPEN_LATE.match(text)
+    if late is not None:
+        raise Fault("blank lines stand before the front matter", 0, "make --- the first line of the file")

@@ -210,15 +210,10 @@ def format_duration(seconds: float) -> str:
     if seconds < 0:
         return "-" + format_duration(-seconds)
     whole, rest = divmod(round(seconds, 3), 60)
-    minutes = int(whole)
-    parts = [
-        f"{count}{unit}"
-        for count, unit in ((minutes // 1440, "d"), (minutes // 60 % 24, "h"), (minutes % 60, "m"))
-        if count
-    ]
-    if rest or not parts:
-        parts.append(f"{_trimmed(rest)}s")
-    return " ".join(parts)
+    hours, minutes = divmod(int(whole), 60)
+    days, hours = divmod(hours, 24)
+    text = f"{f'{days}d ' if days else ''}{f'{hours}h ' if hours else ''}{f'{minutes}m ' if minutes else ''}"
+    return f"{text}{_trimmed(rest)}s" if rest or not text else text[:-1]
 
 
 def parse_duration(text: str) -> int | float | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from mdcoord.errors import ClaimLost
@@ -81,7 +81,8 @@ class Lease:
         """As plain JSON data."""
         data: dict[str, Any] = {"attempt": self.attempt, "ops": list(self.ops)}
         if self.holder is not None:
-            data["holder"] = asdict(self.holder)
+            holder = self.holder
+            data["holder"] = {name: getattr(holder, name) for name in Holder.__slots__}
             data["seen"] = {boot: list(sight) for boot, sight in self.seen.items()}
         return data
 

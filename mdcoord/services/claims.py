@@ -21,6 +21,7 @@ from mdcoord.errors import (
 from mdcoord.leases import Claimant, Lease
 from mdcoord.lifecycle import (
     Standing,
+    attempt_of,
     claim,
     complete,
     fail,
@@ -288,7 +289,7 @@ class _Taking:
             busy: Busy | None = None
             for candidate in snapshot.candidates(self._who.agent, self._can, self._env.host.stamp()):
                 try:
-                    record = self._try(candidate)
+                    record = self._try(candidate, sure=snapshot.made >= begun)
                 except Busy as error:
                     busy = error
                     continue
@@ -304,8 +305,11 @@ class _Taking:
             else:
                 time.sleep(0.001 + os.urandom(1)[0] / 50_000)
 
-    def _try(self, candidate: Record) -> Record | None:
+    def _try(self, candidate: Record, sure: bool) -> Record | None:
+        """Claim one candidate. Unless the list is `sure`, one whose attempts have gone on since is left to the next list."""
         lease: Lease | None = self._backend.lease(candidate.key)
+        if lease and not sure and lease.attempt > attempt_of(candidate.fields):
+            return None
         if lease and not standing(candidate, lease, self._env.host).free:
             return None
         try:

@@ -20,7 +20,7 @@ from mdcoord.backends.markdown.fileio import FileIO
 from mdcoord.errors import BackendUnavailable, InvalidDocument
 from mdcoord.model import Key, Record, Value
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _RACY: Final = 3_000_000_000
 """Nanoseconds that a stamp must be old to be trusted."""
 _WORTH_SAVING: Final = 50
@@ -36,7 +36,8 @@ class Entry(NamedTuple):
     record: Record | Unreadable
 
 
-Load = Callable[[Key], Record]
+Load = Callable[[Key, Record | None], Record]
+"""Reads a document; gives back the record that is known already if the content is still the same."""
 
 
 class ListedRecord(Record):
@@ -47,7 +48,7 @@ class ListedRecord(Record):
         """The text below the front matter, as it is now; empty if the document is gone meanwhile."""
         load: Load = self.__dict__["_load"]
         try:
-            return load(self.key).body
+            return load(self.key, None).body
         except (FileNotFoundError, InvalidDocument, BackendUnavailable):
             return ""
 
@@ -100,15 +101,14 @@ class Catalog:
         trusted = time.time_ns() - signature[0] > _RACY
         record: Record | Unreadable
         try:
-            record = self._load(key)
+            known = before.record if before and isinstance(before.record, Record) else None
+            record = self._load(key, known)
         except FileNotFoundError:
             return None
         except (InvalidDocument, BackendUnavailable) as error:
             record = _unreadable(key, os.path.join(self._files.root, key.name + ".md"), error)
         else:
-            if before and isinstance(before.record, Record) and before.record.version == record.version:
-                record = before.record
-            else:
+            if record is not known:
                 record = _listed(record.key, record.fields, record.version, record.path, self._load)
         return Entry(signature, trusted, record)
 
@@ -118,9 +118,9 @@ class Catalog:
             entries = self._entries[kind]
             if count >= max(_WORTH_SAVING, len(entries) // 20):
                 rows = [
-                    (name, entry.signature, entry.record.version, entry.record.fields)
+                    (name, entry.signature, entry.trusted, entry.record.version, entry.record.fields)
                     for name, entry in entries.items()
-                    if entry.trusted and isinstance(entry.record, Record)
+                    if isinstance(entry.record, Record)
                 ]
                 os.makedirs(os.path.dirname(self._path(kind)), exist_ok=True)
                 with self._files.lock(f"index-{kind}"):
@@ -136,8 +136,8 @@ class Catalog:
             if number != _FORMAT:
                 return {}
             return {
-                name: Entry(signature, True, self._restored(kind, name, version, fields))
-                for name, signature, version, fields in rows
+                name: Entry(signature, trusted, self._restored(kind, name, version, fields))
+                for name, signature, trusted, version, fields in rows
             }
         except (OSError, ValueError, EOFError, TypeError):
             return {}

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Event, Listing
+from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Event, Listing, Unreadable
 from mdcoord.backends.markdown.catalog import Catalog
 from mdcoord.backends.markdown.fileio import FileIO, Leftover
 from mdcoord.backends.markdown.flock import Lock
@@ -420,6 +420,11 @@ class MarkdownBackend(Backend):
         self._prepare()
         return self._log.rotate(channel, keep)
 
+    def problems(self, channel: str) -> Sequence[Unreadable]:
+        key = Key.of("events", channel)
+        found = self._log.problems(channel)
+        return [Unreadable(key, self._path(key), problem.message, problem.line) for problem in found]
+
     def close(self) -> None:
         pass
 
@@ -469,8 +474,11 @@ class MarkdownBackend(Backend):
             return self._scribe.keep_view_edits(key, tool.data.decode(), self._scribe.open(key, text, where))
         return self._scribe.merge(key, base.data.decode(), tool.data.decode(), text, where)
 
-    def _listable(self, key: Key) -> Record:
-        return _record(key, self._path(key), self._find(key, lambda: self._files.peek(key.name)))
+    def _listable(self, key: Key, known: Record | None = None) -> Record:
+        path = self._path(key)
+        if known is not None and version_of(self._files.read(path)) == known.version:
+            return known
+        return _record(key, path, self._find(key, lambda: self._files.peek(key.name)))
 
     def _settled(self, path: str) -> bytes:
         """The content of a file that somebody may still be writing: wait until it can be read, within reason."""

@@ -141,7 +141,7 @@ def _same_file(descriptor: int, path: str) -> bool:
 
 
 def _busy(path: str, name: str, wait: float) -> Busy:
-    pid = holder_of(path)
+    pid = holder_of(path) if wait else None  # who does not wait does not ask either: it goes on elsewhere
     who = f"process {pid}" if pid else "another process"
     return Busy(
         f"{name} is locked by {who}; waited {wait:g} s",

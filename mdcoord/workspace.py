@@ -21,7 +21,7 @@ from mdcoord.services.agents import Agents
 from mdcoord.services.claim import Claim
 from mdcoord.services.documents import Documents, Where
 from mdcoord.services.env import Env
-from mdcoord.services.events import TASKS, Events, announce
+from mdcoord.services.events import LOG, TASKS, Events, announce
 from mdcoord.services.notes import Contexts, MetricsDocuments, ProgressDocuments
 from mdcoord.services.tasks import Tasks
 
@@ -163,27 +163,18 @@ class Workspace:
         return [chosen(row, fields) for row in rows]
 
     def status(self) -> dict[str, Value]:
-        """What is going on, as one mapping: counts by status, what is ready, stale or unreadable."""
+        """What is going on, as one mapping: where it is, and all that `upkeep.overview` finds."""
+        from mdcoord.upkeep.overview import overview
+
         tasks, agents = self.tasks.list(), self.agents.list()
-        unreadable = [
-            found
-            for kind in KINDS
-            if kind != "events"
-            for found in self.backend.list(kind, max_age=1.0).unreadable
-        ]
         return {
+            "root": str(self.root) if self.root else None,
             "backend": self.backend.name,
             "location": self.backend.location,
+            "durability": self.config.durability,
             "agent": self.agent,
             "session": self.session,
-            "tasks": _tally(task.status for task in tasks),
-            "ready": sum(task.ready for task in tasks),
-            "agents": _tally(agent.status or "unknown" for agent in agents),
-            "stale": [record.key.name for record in (*tasks, *agents) if record["_stale"]],
-            "channels": [*self.backend.channels()],
-            "unreadable": [
-                {"path": found.path, "line": found.line, "message": found.message} for found in unreadable
-            ],
+            **overview(self.backend, self.host, tasks, agents, self.tasks.why),
         }
 
     def recover(self) -> Sequence[Recovered]:
@@ -206,12 +197,22 @@ class Workspace:
         age = self.config.archive_after if older_than is None else older_than
         return archive_old(self.backend, self.host, age, dry_run=dry_run)
 
+    def archived(self) -> Sequence[str]:
+        """The names of everything in the archive, sorted."""
+        return self.backend.archived()
+
     def restore(self, name: str) -> TypedRecord:
         """Bring a document back from the archive. Raises NotFound, AlreadyExists."""
         record = self.backend.restore(name)
         self.tasks.refresh()
         restored: TypedRecord = self._documents(record.key.kind).get(record.key.id)
         return restored
+
+    def log(self, message: str) -> EventRecord:
+        """Write a line into the communication log, the channel `log`. Raises UsageError, Busy."""
+        if not message.strip():
+            raise UsageError("there is nothing to log", hint="say in a few words what happened")
+        return self.events.publish(LOG, "note", agent=self.agent, message=message)
 
     def rotate(self, channel: str | None = None, keep: int | None = None) -> Mapping[str, int]:
         """Move the older events of all channels (or one) to the archive; how many, by channel.
@@ -296,10 +297,3 @@ def _isolated(folder: Path) -> bool:
 
 def _environment(*names: str) -> str | None:
     return next((value for name in names if (value := os.environ.get(name))), None)
-
-
-def _tally(names: Iterable[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for name in names:
-        found[name] = found.get(name, 0) + 1
-    return dict(sorted(found.items()))

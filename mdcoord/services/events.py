@@ -18,6 +18,9 @@ TASKS: Final = "tasks"
 AGENTS: Final = "agent:events"
 """The channel of what happens to agents, under its name in Redis; its log is `events-agent.md`."""
 
+LOG: Final = "log"
+"""The channel that is the communication log."""
+
 
 def announce(env: Env, channel: str, name: str, data: Mapping[str, Value]) -> None:
     """Publish an event about a write that is done.

@@ -1,0 +1,107 @@
+"""`mdcoord agent`."""
+
+from __future__ import annotations
+
+import click
+
+from mdcoord.interfaces.cli.ages import age
+from mdcoord.interfaces.cli.base import Group, verb
+from mdcoord.interfaces.cli.call import Call
+from mdcoord.interfaces.cli.details import details
+from mdcoord.interfaces.cli.options import list_options, named, pairs_argument, words
+from mdcoord.interfaces.cli.output import put, put_all
+from mdcoord.interfaces.cli.values import flat
+from mdcoord.records import Agent
+
+HEADS = ("AGENT", "STATUS", "LAST SEEN", "WORKLOAD", "CAN", "TYPE")
+
+_HERE = "mdcoord.interfaces.cli.agent"
+
+
+@click.group(
+    "agent",
+    cls=Group,
+    members={
+        name: f"{_HERE}:{function}"
+        for name, function in (
+            ("register", "register"),
+            ("heartbeat", "heartbeat"),
+            ("set", "change"),
+            ("list", "listing"),
+            ("show", "show"),
+            ("remove", "remove"),
+        )
+    },
+    example="mdcoord agent list",
+)
+def agent() -> None:
+    """Say who you are and what you can do; see who else is there."""
+
+
+@verb("register", example="mdcoord agent register ai-engineer --can training,gpu")
+@click.argument("name", required=False)
+@click.option("--can", multiple=True, metavar="CAP,…", help="What it can do.")
+@click.option("--type", metavar="TEXT", help="What kind of agent it is.")
+@click.option("--status", metavar="TEXT", default="available", show_default=True, help="What it does now.")
+@click.option("--pid", type=click.IntRange(1), metavar="PID", help="The process that it is.")
+def register(
+    call: Call, name: str | None, can: tuple[str, ...], type: str | None, status: str, pid: int | None
+) -> None:
+    """Make an agent known, or bring what is known up to date. Without a name: you."""
+    found = call.workspace().agents.register(name, can=words(can), type=type, status=status, pid=pid)
+    put(call, found.as_dict(), f"{found.id} is {found.status}")
+
+
+@verb("heartbeat", example="mdcoord agent heartbeat --agent ai-engineer")
+@named("agent", "name", required=False)
+def heartbeat(call: Call, name: str | None) -> None:
+    """Note that an agent lives. Without a name: you."""
+    found = call.workspace().agents.heartbeat(name)
+    put(call, found.as_dict(), f"{found.id} was seen now")
+
+
+@verb("set", example="mdcoord agent set ai-engineer status=busy metrics.workload_pct=85")
+@named("agent", "name")
+@pairs_argument()
+def change(call: Call, name: str, pairs: tuple[str, ...]) -> None:
+    """Change fields of an agent; dotted names nest."""
+    found = call.workspace().agents.set(name, **flat(pairs))
+    put(call, found.as_dict(), f"{found.id} updated")
+
+
+@verb("list", example="mdcoord agent list --where \"status = 'available'\"")
+@list_options
+def listing(call: Call, where: str | None, sort: str | None, limit: int | None) -> None:
+    """List agents: what they do, when they were last seen."""
+    found = call.workspace().agents.list(where, sort=sort, limit=limit)
+    put_all(call, found, HEADS, row, empty="no agents")
+
+
+@verb("show", example="mdcoord agent show ai-engineer")
+@named("agent", "name", required=False)
+def show(call: Call, name: str | None) -> None:
+    """Show an agent. Without a name: you."""
+    found = call.workspace().agents.get(name)
+    put(call, found.as_dict(), lambda: details(found))
+
+
+@verb("remove", example="mdcoord agent remove ai-engineer")
+@named("agent", "name")
+def remove(call: Call, name: str) -> None:
+    """Move an agent's document to the archive."""
+    archived = call.workspace().agents.remove(name)
+    put(call, {"archived": archived}, f"archived as {archived}")
+
+
+def row(found: Agent) -> tuple[str, ...]:
+    """An agent as a line of a table with these heads."""
+    workload = found.metrics.get("workload_pct")
+    seen = age(found.last_heartbeat or found.last_updated)
+    return (
+        found.id,
+        found.status or "",
+        seen + (" (stale)" if found.stale else ""),
+        f"{workload:g}%" if isinstance(workload, int | float) else "",
+        ", ".join(map(str, found.capabilities)),
+        found.agent_type or "",
+    )

@@ -1,0 +1,63 @@
+"""What one command line says about where and who: workspace, backend, agent, the form of the output."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from mdcoord.errors import UsageError
+
+if TYPE_CHECKING:
+    from mdcoord.workspace import Workspace
+
+BACKENDS: Final = ("auto", "markdown")
+
+AGENT_VARIABLES: Final = ("MDCOORD_AGENT", "CLAUDE_INSTANCE_ID")
+"""Where the agent's name comes from when no option says it, first one first."""
+
+
+@dataclass
+class Call:
+    """The options that every command takes, before or after the sub-command. The later one counts."""
+
+    root: str | None = None
+    backend: str | None = None
+    named_agent: str | None = None
+    json: bool = False
+
+    @property
+    def agent(self) -> str | None:
+        """Who calls: `--agent`, else the environment."""
+        return self.named_agent or next(filter(None, map(os.environ.get, AGENT_VARIABLES)), None)
+
+    def workspace(self) -> Workspace:
+        """Open the workspace; it is closed when the command ends. Raises NotFound, ConfigError."""
+        from mdcoord.workspace import Workspace
+
+        self._check_backend()
+        opened = Workspace.open(self.root, **self._who())
+        click.get_current_context().call_on_close(opened.close)
+        return opened
+
+    def create_workspace(self, folder: str, *, track: bool) -> Workspace:
+        """Make the workspace of a project's folder, or open what is there. Raises BackendUnavailable."""
+        from mdcoord.workspace import Workspace
+
+        self._check_backend()
+        made = Workspace.create(folder, track=track, **self._who())
+        click.get_current_context().call_on_close(made.close)
+        return made
+
+    def _who(self) -> dict[str, Any]:
+        from mdcoord.host import Host
+        from mdcoord.interfaces.cli.session import session_of
+
+        host = Host()
+        return {"agent": self.agent, "session": session_of(os.environ, host), "host": host}
+
+    def _check_backend(self) -> None:
+        if self.backend not in (None, *BACKENDS):
+            raise UsageError(f"there is no backend {self.backend!r}", hint="one of " + ", ".join(BACKENDS))

@@ -1,0 +1,23 @@
+"""`mdcoord demo`."""
+
+from __future__ import annotations
+
+import gc
+
+import click
+
+from mdcoord.interfaces.cli.base import verb
+from mdcoord.interfaces.cli.call import Call
+
+
+@verb("demo", example="mdcoord demo --workers 4")
+@click.option("--workers", type=int, metavar="N", help="How many processes work.")
+@click.option("--tasks", type=int, metavar="N", help="How many tasks they share.")
+@click.option("--keep", is_flag=True, help="Keep the folder, to look at its files.")
+def demo(call: Call, workers: int | None, tasks: int | None, keep: bool) -> int:
+    """See it work in a folder of its own: processes share tasks, one is killed, and nothing is lost."""
+    from mdcoord.interfaces.demo import run
+
+    gc.enable()
+    numbers = {name: value for name, value in (("workers", workers), ("tasks", tasks)) if value is not None}
+    return run(**numbers, keep=keep, json=call.json)

@@ -1,0 +1,164 @@
+"""How things are printed: data on stdout as JSON or as plain aligned text, everything else on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from mdcoord.interfaces.cli.call import Call
+
+_CONTROL: Final = {
+    code: " " if chr(code) in "\t\n\r" else "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0))
+}
+_COLOURS: Final = {
+    "available": "32",
+    "busy": "33",
+    "completed": "32",
+    "in_progress": "33",
+    "failed": "31",
+    "dead": "31",
+    "error": "31",
+    "stale": "31",
+}
+
+
+def write(text: str) -> None:
+    """Data, to stdout. Nothing is written for no text."""
+    if text:
+        sys.stdout.write(_printable(text, sys.stdout) + "\n")
+
+
+def note(text: str) -> None:
+    """Something for the person, to stderr."""
+    sys.stderr.write(_printable(text, sys.stderr) + "\n")
+
+
+def put(call: Call, data: Mapping[str, Any], text: str | Callable[[], str]) -> None:
+    """One object: as JSON, or else as this text."""
+    if call.json:
+        write(json_line(data))
+    else:
+        write(text if isinstance(text, str) else text())
+
+
+def put_all(
+    call: Call,
+    items: Sequence[Any],
+    heads: Sequence[str],
+    row: Callable[[Any], Sequence[str]],
+    *,
+    empty: str = "",
+) -> None:
+    """A list: one JSON object a line, or else a table. `empty` is said when there is nothing."""
+    if call.json:
+        write("\n".join([json_line(_plain(item)) for item in items]))
+    elif items:
+        write(table(heads, [row(item) for item in items]))
+    elif empty:
+        note(empty)
+
+
+def json_line(value: Any) -> str:
+    """A value as JSON on one line; a number that JSON does not know (`.nan`, `.inf`) becomes null."""
+    import json
+
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, default=str)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Aligned columns, two blanks apart. A column in which all rows are empty is left out."""
+    cells = [[clean(cell) for cell in row] for row in rows]
+    shown = [column for column in range(len(heads)) if any(row[column] for row in cells)]
+    lines = [[heads[column] for column in shown], *([row[column] for column in shown] for row in cells)]
+    widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
+    telling = [heads[column] == "STATUS" for column in shown] if colourful() else ()
+    head, *body = [_aligned(line, widths, telling) for line in lines]
+    return "\n".join([paint(head, "1"), *body])
+
+
+def pairs(rows: Iterable[tuple[str, str]], indent: str = "  ") -> str:
+    """Names and values, one pair a line, the values aligned. Several lines stand below their name."""
+    kept = [(name, value) for name, value in rows if value]
+    widest = max((width(name) for name, _ in kept), default=0)
+    lines = []
+    for name, value in kept:
+        if "\n" in value:
+            lines += [f"{indent}{name}", *(f"{indent}  {uncontrolled(line)}" for line in value.split("\n"))]
+        else:
+            lines.append(f"{indent}{name}{' ' * (widest - width(name))}  {clean(value)}")
+    return "\n".join(lines)
+
+
+def clean(text: str) -> str:
+    """Text on one line without control characters: what a file says must not steer a terminal."""
+    return text if text.isprintable() else text.translate(_CONTROL).strip()
+
+
+def width(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def cut(text: str, limit: int) -> str:
+    """The text, or its beginning and `…` where it takes more than `limit` columns."""
+    if width(text) <= limit:
+        return text
+    kept = text[:limit]
+    while kept and width(kept) > limit - 1:
+        kept = kept[:-1]
+    return kept.rstrip() + "…"
+
+
+def paint(text: str, colour: str | None) -> str:
+    """The text in a colour (an ANSI code) on a terminal whose user did not say NO_COLOR."""
+    return f"\x1b[{colour}m{text}\x1b[0m" if colour and text and colourful() else text
+
+
+def colourful() -> bool:
+    """Whether stdout is a terminal that may be coloured."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int], telling: Sequence[bool]) -> str:
+    padded = [cell + " " * (size - width(cell)) for cell, size in zip(line, widths, strict=True)]
+    for index, tells in enumerate(telling):
+        if tells:
+            padded[index] = paint(padded[index], _COLOURS.get(line[index].partition(" ")[0]))
+    return "  ".join(padded).rstrip()
+
+
+def uncontrolled(line: str) -> str:
+    """A line as it is, but without control characters."""
+    return line if line.isprintable() else line.translate(_CONTROL).rstrip()
+
+
+def _plain(item: Any) -> Mapping[str, Any]:
+    facts: Mapping[str, Any] = item.as_dict() if hasattr(item, "as_dict") else item
+    return facts
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _printable(text: str, stream: Any) -> str:
+    """What the stream can carry; a character that it cannot becomes an escape, as JSON and people read it."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.encode(encoding, "backslashreplace").decode(encoding)
+    return text

@@ -1,0 +1,75 @@
+"""`mdcoord status`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mdcoord.interfaces.cli.ages import age, left
+from mdcoord.interfaces.cli.base import verb
+from mdcoord.interfaces.cli.call import Call
+from mdcoord.interfaces.cli.output import clean, paint, put, table
+
+SHOWN = 10
+"""How many lines each part has at most, so that all fits on one screen."""
+
+
+@verb("status", example="mdcoord status")
+def status(call: Call) -> None:
+    """See on one screen who does what, what is free, and what needs a look."""
+    found = call.workspace().status()
+    put(call, found, lambda: _text(found))
+
+
+def _text(found: dict[str, Any]) -> str:
+    parts = [
+        _where(found),
+        _tasks(found),
+        _listed("Claims", ("ID", "AGENT", "PROGRESS", "TIME LEFT", "TITLE"), found["claims"], _claim),
+        _listed("Agents", ("AGENT", "STATUS", "LAST SEEN"), found["agents"], _agent),
+        _listed("Cannot be read", ("FILE", "PROBLEM"), found["unreadable"], _unreadable),
+    ]
+    return "\n\n".join(filter(None, parts))
+
+
+def _where(found: dict[str, Any]) -> str:
+    who = f", as {found['agent']}" if found["agent"] else ""
+    return clean(f"{found['location']}  ({found['backend']}, durability {found['durability']}{who})")
+
+
+def _tasks(found: dict[str, Any]) -> str:
+    counts = ", ".join(f"{count} {name}" for name, count in found["tasks"].items()) or "none"
+    lines = [f"Tasks: {clean(counts)}; {found['ready']} ready"]
+    lines += [
+        clean(f"  {item['task_id']} is not ready: {'; '.join(item['reasons'])}") for item in found["waiting"]
+    ]
+    if found["stale"]:
+        lines.append(clean(f"  stale: {', '.join(found['stale'])}"))
+    return "\n".join(lines)
+
+
+def _listed(title: str, heads: tuple[str, ...], items: list[dict[str, Any]], row: Any) -> str:
+    if not items:
+        return ""
+    lines = table(heads, [row(item) for item in items[:SHOWN]]).split("\n")
+    more = [f"  (and {len(items) - SHOWN} more)"] if len(items) > SHOWN else []
+    return "\n".join([paint(title, "1"), *(f"  {line}" for line in lines), *more])
+
+
+def _claim(item: dict[str, Any]) -> tuple[str, ...]:
+    progress = item["progress"]
+    return (
+        item["task_id"],
+        item["agent"] or "",
+        "" if progress is None else f"{progress:.0%}",
+        item["over"] or left(item["expires_at"]),
+        item["title"] or "",
+    )
+
+
+def _agent(item: dict[str, Any]) -> tuple[str, ...]:
+    stale = " (stale)" if item["stale"] else ""
+    return (item["agent_id"], item["status"] or "", age(item["last_heartbeat"]) + stale)
+
+
+def _unreadable(item: dict[str, Any]) -> tuple[str, ...]:
+    return (item["path"] if item["line"] is None else f"{item['path']}:{item['line']}", item["message"])

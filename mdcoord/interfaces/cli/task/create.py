@@ -1,0 +1,48 @@
+"""`mdcoord task create`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mdcoord.interfaces.cli.base import verb
+from mdcoord.interfaces.cli.call import Call
+from mdcoord.interfaces.cli.options import set_option, text_of, words
+from mdcoord.interfaces.cli.output import put
+from mdcoord.interfaces.cli.values import nested, number
+
+
+@verb("create", example="mdcoord task create 'Train model' --id train --priority 5 --needs gpu,training")
+@click.argument("title")
+@click.option("--id", metavar="ID", help="Its name; without one it gets a short random one.")
+@click.option("--priority", type=number, default=0, metavar="N", help="Higher is handed out first (0).")
+@click.option("--needs", multiple=True, metavar="CAP,…", help="What an agent must be able to do.")
+@click.option("--depends-on", multiple=True, metavar="ID,…", help="Tasks that must be completed before.")
+@click.option("--assign", metavar="AGENT", help="Only this agent may claim it.")
+@click.option("--project", metavar="ID", help="The project that it belongs to.")
+@click.option("--not-before", metavar="TIME", help="Not ready before this time (ISO 8601).")
+@click.option("--retry-limit", type=click.IntRange(0), metavar="N", help="Failed attempts before it is dead.")
+@click.option("--instructions", metavar="TEXT", help="What is to be done; - reads it from stdin.")
+@click.option("--context", multiple=True, metavar="TEXT", help="What to know: a file, a link. Repeatable.")
+@click.option("--acceptance", multiple=True, metavar="TEXT", help="When it is done well. Repeatable.")
+@set_option("Any further field; dotted names nest. Repeatable.")
+def create(
+    call: Call,
+    title: str,
+    needs: tuple[str, ...],
+    depends_on: tuple[str, ...],
+    instructions: str | None,
+    pairs: tuple[str, ...],
+    **given: Any,
+) -> None:
+    """Make a pending task and print its id."""
+    task = call.workspace().tasks.create(
+        title,
+        needs=words(needs),
+        depends_on=words(depends_on),
+        instructions=text_of(instructions),
+        fields=nested(pairs),
+        **given,
+    )
+    put(call, task.as_dict(), task.id)

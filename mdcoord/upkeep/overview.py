@@ -1,0 +1,84 @@
+"""What is going on in a workspace, as one mapping: who does what, what is free, what needs a look."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from mdcoord.backends.base import Backend
+from mdcoord.host import Host
+from mdcoord.lifecycle import IN_PROGRESS, standing
+from mdcoord.model import KINDS, Value
+from mdcoord.readiness import OPEN, rank
+from mdcoord.records import Agent, Task
+
+EXPLAINED: Final = 5
+"""Of how many pending tasks the obstacles are told when no task is ready."""
+
+Why = Callable[[str], Sequence[str]]
+"""Why the task with this id cannot be claimed, each reason a phrase."""
+
+
+def overview(
+    backend: Backend, host: Host, tasks: Sequence[Task], agents: Sequence[Agent], why: Why
+) -> dict[str, Value]:
+    """Counts of tasks by status, how many are ready, agents, claims, and what is stale or unreadable.
+
+    `waiting` says of the first pending tasks why they cannot be claimed, unless some task is ready.
+    """
+    ready = sum(task.ready for task in tasks)
+    return {
+        "tasks": _tally(task.status for task in tasks),
+        "ready": ready,
+        "agents": [_agent(agent) for agent in agents],
+        "claims": [_claim(backend, host, task) for task in tasks if task.status == IN_PROGRESS],
+        "waiting": [] if ready else _waiting(tasks, why),
+        "stale": [record.key.name for record in (*tasks, *agents) if record["_stale"]],
+        "channels": [*backend.channels()],
+        "unreadable": _unreadable(backend),
+    }
+
+
+def _agent(agent: Agent) -> dict[str, Value]:
+    return {
+        "agent_id": agent.id,
+        "status": agent.status,
+        "last_heartbeat": agent.last_heartbeat or agent.last_updated,
+        "stale": agent.stale,
+    }
+
+
+def _claim(backend: Backend, host: Host, task: Task) -> dict[str, Value]:
+    """Who holds a task; `over` says why the claim may be taken from its holder, None while it is good."""
+    lease = backend.lease(task.key)
+    now = standing(task.record, lease, host)
+    holder = now.holder
+    return {
+        "task_id": task.id,
+        "title": task.title,
+        "progress": task.progress,
+        "agent": holder.agent if holder else task.assigned_agent,
+        "session": holder.session if holder else "",
+        "attempt": lease.attempt if lease else task.attempt,
+        "expires_at": holder.expires_at if holder and holder.session else None,
+        "over": now.ended,
+    }
+
+
+def _waiting(tasks: Sequence[Task], why: Why) -> list[Value]:
+    pending = sorted((task for task in tasks if task.status in OPEN), key=lambda task: rank(task.fields))
+    return [{"task_id": task.id, "reasons": [*why(task.id)]} for task in pending[:EXPLAINED]]
+
+
+def _unreadable(backend: Backend) -> list[Value]:
+    listings = [backend.list(kind, max_age=1.0) for kind in KINDS if kind != "events"]
+    return [
+        {"path": found.path, "line": found.line, "message": found.message}
+        for listing in listings
+        for found in listing.unreadable
+    ]
+
+
+def _tally(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))

@@ -1,0 +1,263 @@
+"""The proof: what the files say, held against what the workers say was acknowledged, and against the work
+done again.
+
+Nothing here is taken from the run itself: `prove` reads the demo's folder and knows nothing else, so it can
+be called at any time later, and it finds what was lost, doubled or changed meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from mdcoord.errors import MdcoordError
+from mdcoord.interfaces.demo.jobs import Facts, result_of
+from mdcoord.interfaces.demo.journal import Entry, read_all
+from mdcoord.interfaces.demo.project import (
+    CHANNEL,
+    OLD_EVENTS,
+    TRAINING,
+    Plan,
+    journal_folder,
+    project_folder,
+)
+from mdcoord.records import Task
+from mdcoord.workspace import Workspace
+
+SHOWN: Final = 3
+"""How many of several problems a line names."""
+
+
+class Proof(NamedTuple):
+    """One claim about the run: its name, whether it holds, and the figures or the problems, as a sentence."""
+
+    name: str
+    ok: bool
+    text: str
+
+
+class Evidence:
+    """Everything that is left of a run: the plan, the journals, the files."""
+
+    def __init__(self, folder: Path, w: Workspace) -> None:
+        self.plan = Plan.load(folder)
+        self.journal = read_all(journal_folder(folder))
+        self.w = w
+        self.tasks: dict[str, Task] = {job.id: w.tasks.get(job.id) for job in self.plan.jobs}
+
+    def entries(self, what: str) -> list[Entry]:
+        """The lines of all journals about one thing."""
+        return [entry for entry in self.journal if entry.what == what]
+
+    def killed(self) -> Entry | None:
+        """The line about the kill."""
+        return next(iter(self.entries("killed")), None)
+
+    def attempts(self, what: str) -> Counter[tuple[str, int]]:
+        """How often each attempt of each task was claimed, or completed."""
+        return Counter((entry.facts["task"], entry.facts["attempt"]) for entry in self.entries(what))
+
+
+def prove(folder: Path) -> list[Proof]:
+    """Everything that can be shown about a demo's folder. What cannot even be read is a failed proof, no
+    error.
+    """
+    try:
+        with Workspace.open(project_folder(folder), agent="report") as w:
+            evidence = Evidence(folder, w)
+            return [_proof(name, check, evidence) for name, check in CHECKS.items()]
+    except (MdcoordError, OSError) as error:
+        return [Proof("readable", False, str(error))]
+
+
+def _proof(name: str, check: Callable[[Evidence], Iterator[str]], evidence: Evidence) -> Proof:
+    """A check yields problems, and last of all the sentence that holds when there were none."""
+    *problems, sentence = check(evidence)
+    if not problems:
+        return Proof(name, True, sentence)
+    more = f" (and {len(problems) - SHOWN} more)" if len(problems) > SHOWN else ""
+    return Proof(name, False, "; ".join(problems[:SHOWN]) + more)
+
+
+def _each_task_once(evidence: Evidence) -> Iterator[str]:
+    done = Counter(entry.facts["task"] for entry in evidence.entries("completed"))
+    for id, task in evidence.tasks.items():
+        if task.status != "completed":
+            yield f"the file of task {id} says {task.status}"
+        if done[id] != 1:
+            yield f"{done[id]} completions of task {id} were acknowledged"
+    yield from (
+        f"{id} was completed and is no task of the plan" for id in done.keys() - evidence.tasks.keys()
+    )
+    yield f"{done.total()} completions were acknowledged for {len(done)} tasks, and their files say completed"
+
+
+def _each_attempt_once(evidence: Evidence) -> Iterator[str]:
+    claims = evidence.attempts("claimed")
+    yield from (
+        f"attempt {n} of task {id} was claimed {count} times"
+        for (id, n), count in claims.items()
+        if count > 1
+    )
+    for id, task in evidence.tasks.items():
+        claimed = sorted(n for other, n in claims if other == id)
+        if claimed != [*range(1, task.attempt + 1)]:
+            yield f"task {id} is at attempt {task.attempt}, and the attempts claimed are {claimed}"
+    yield from (
+        f"{what[0]} was completed without a claim" for what in evidence.attempts("completed") - claims
+    )
+    yield f"{claims.total()} claims were acknowledged, each attempt of each task to one worker"
+
+
+def _recovered(evidence: Evidence) -> Iterator[str]:
+    killed = evidence.killed()
+    if killed is None or killed.facts.get("status") != "in_progress":
+        yield "no worker was killed in the middle of a task"
+        yield ""
+        return
+    id, worker = killed.facts["task"], killed.facts["worker"]
+    again = [entry for entry in evidence.entries("claimed") if entry.facts == {"task": id, "attempt": 2}]
+    done = [entry for entry in evidence.entries("completed") if entry.facts == {"task": id, "attempt": 2}]
+    if len(again) != 1 or len(done) != 1:
+        yield f"task {id} was claimed {len(again)} and completed {len(done)} times as attempt 2"
+    if any(entry.who == worker for entry in (*again, *done)):
+        yield f"{worker}, which was killed, did task {id} again"
+    if not any(event["previous_agent"] == worker for event in _recoveries(evidence, id)):
+        yield f"no event says that task {id} was taken from {worker}"
+    waited = f"{again[0].at - killed.at:.1f} s after" if again else ""
+    finisher = done[0].who if done else ""
+    yield f"{worker} was killed amid task {id}; {finisher} claimed it {waited} and did it as attempt 2"
+
+
+def _recoveries(evidence: Evidence, id: str) -> list[Any]:
+    ids = {id, evidence.tasks[id].id}
+    events = evidence.w.query("events", "name = 'task_recovered'", channel="tasks")
+    return [event for event in events if event["task_id"] in ids]
+
+
+def _results_right(evidence: Evidence) -> Iterator[str]:
+    results: dict[str, Facts] = {}
+    for job in evidence.plan.jobs:  # those that others depend on come first
+        results[job.id] = result_of(job.type, job.id, {other: results[other] for other in job.depends_on})
+        if evidence.tasks[job.id].result != results[job.id]:
+            yield f"the result of task {job.id} is not what its work gives"
+    yield f"{len(results)} results were worked out again, and the files hold the same"
+
+
+def _no_event_lost(evidence: Evidence) -> Iterator[str]:
+    published = {entry.facts["id"]: entry.facts for entry in evidence.entries("published")}
+    tailed = [*evidence.w.events.tail(CHANNEL)]
+    count = Counter(event.id for event in tailed)
+    found = {event.id: event for event in tailed}
+    yield from (f"event {id} occurs {times} times" for id, times in count.items() if times > 1)
+    for id, facts in published.items():
+        if id not in found:
+            yield f"event {id} ({facts['name']}) is lost"
+        elif (found[id].name, dict(found[id].data)) != (facts["name"], facts["data"]):
+            yield f"event {id} is not as it was published"
+    yield from _surplus(evidence, len(found.keys() - published.keys()) - OLD_EVENTS, "events")
+    whole = f"{len(published)} events were acknowledged and {len(published)} of them tailed, none twice"
+    yield f"{whole}, after the {OLD_EVENTS} old ones of the hand-written log"
+
+
+def _hand_edit_kept(evidence: Evidence) -> Iterator[str]:
+    added = evidence.plan.added
+    task = evidence.tasks[TRAINING]
+    text = evidence.w.tasks.text(TRAINING)
+    saves = len(evidence.entries("saved"))
+    if saves != 1:
+        yield f"a person saved the file {saves} times"
+    for what in ("comment", "prose"):
+        times = text.splitlines().count(added[what])
+        if times != 1:
+            yield f"the {what} of the person is there {times} times"
+    if task.get(added["key"]) != added["value"]:
+        yield f"the key {added['key']} of the person is {task.get(added['key'])!r}"
+    yield f"comment, key and prose that a person saved from an old buffer are in {Path(str(task.path)).name}"
+
+
+def _no_update_lost(evidence: Evidence) -> Iterator[str]:
+    updates = evidence.entries("progress")
+    last: dict[str, Entry] = {}
+    lines: dict[str, Counter[str]] = {}
+    for entry in updates:
+        last[entry.facts["task"]] = entry
+        lines.setdefault(entry.facts["task"], Counter())[entry.facts["log"]] += 1
+    surplus = 0
+    for id, expected in lines.items():
+        kept = Counter(line.get("message") for line in evidence.tasks[id].logs if isinstance(line, dict))
+        yield from (
+            f"task {id} has {line!r} {kept[line]} times" for line in expected if kept[line] != expected[line]
+        )
+        surplus += sum(1 for line in kept.keys() - expected.keys() if str(line).endswith(" (attempt 1)"))
+    for id, entry in last.items():
+        metadata = evidence.tasks[id].metadata
+        wrong = [name for name, value in entry.facts["metadata"].items() if metadata.get(name) != value]
+        yield from (
+            f"task {id} has {name} = {metadata.get(name)!r}, not the last acknowledged" for name in wrong
+        )
+    yield from _surplus(evidence, surplus, "updates")
+    during = sum(1 for entry in updates if entry.facts["task"] == TRAINING)
+    yield f"{len(updates)} acknowledged updates are in the files, {during} of them beside the person's edit"
+
+
+def _surplus(evidence: Evidence, count: int, what: str) -> Iterator[str]:
+    """Only a killed worker may have written one thing more than it could note down."""
+    allowed = 1 if evidence.killed() else 0
+    if not 0 <= count <= allowed:
+        yield f"there are {count} more {what} than were acknowledged"
+
+
+def _all_files_parse(evidence: Evidence) -> Iterator[str]:
+    findings = evidence.w.check()
+    yield from (f"{finding.path}: {finding.message}" for finding in findings)
+    files = [*Path(str(evidence.w.root)).glob("*.md")]
+    yield f"{len(files)} files can be read, and nothing is wrong with any"
+
+
+CHECKS: Final[dict[str, Callable[[Evidence], Iterator[str]]]] = {
+    "each task done exactly once": _each_task_once,
+    "each attempt claimed once": _each_attempt_once,
+    "a killed worker's task recovered": _recovered,
+    "every result right": _results_right,
+    "no event lost or doubled": _no_event_lost,
+    "hand edit intact": _hand_edit_kept,
+    "no update lost": _no_update_lost,
+    "all files parse": _all_files_parse,
+}
+
+
+class Moment(NamedTuple):
+    """One line of what happened: seconds since the beginning, and the sentence."""
+
+    at: float
+    text: str
+
+
+def timeline(entries: Sequence[Entry], start: float) -> list[Moment]:
+    """The moments worth telling, of all that the journals hold."""
+    told = ((entry.at - start, sentence(entry, entries)) for entry in entries)
+    return [Moment(round(at, 2), text) for at, text in told if text]
+
+
+def sentence(entry: Entry, entries: Iterable[Entry] = ()) -> str | None:
+    """What a line of a journal means for somebody who watches; None when it is not worth telling."""
+    facts = entry.facts
+    task, attempt = facts.get("task"), facts.get("attempt")
+    if entry.what == "started":
+        return f"worker {facts['worker']} started (process {facts['pid']})"
+    if entry.what == "claimed" and (task == TRAINING or attempt != 1):
+        return f"{entry.who} claimed task {task}, attempt {attempt}"
+    if entry.what == "completed" and task in (TRAINING, "122"):
+        return f"{entry.who} completed task {task}, attempt {attempt}"
+    if entry.what == "opened":
+        return f"a person opened {facts['file']} in an editor"
+    if entry.what == "saved":
+        return f"the person saved {facts['file']}, with a text older than the worker's last update"
+    if entry.what == "killed":
+        return f"{facts['worker']} was killed (SIGKILL) at {facts['progress']:.0%} of task {task}"
+    if entry.what == "published" and facts["name"] == "training_started" and facts["data"]["from_step"]:
+        return f"{entry.who} goes on from the checkpoint at step {facts['data']['from_step']}"
+    return None

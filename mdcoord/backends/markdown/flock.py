@@ -1,12 +1,13 @@
 """Exclusive locks on files that are never removed.
 
-A lock is flock(2) on a file of its own: it dies with its holder, is shared with flock(1) and filelock, and every
-acquisition opens the file anew, so it excludes threads as well as processes. The file's content is one line of small
-volatile state that only the holder changes (see `Lock.store`); it never decides who holds the lock.
+A lock is flock(2) on a file of its own: it dies with its holder, is shared with flock(1) and filelock, and
+every acquisition opens the file anew, so it excludes threads as well as processes. The file's content is one
+line of small volatile state that only the holder changes (see `Lock.store`); it never decides who holds it.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
 import os
@@ -14,14 +15,15 @@ import random
 import time
 from types import TracebackType
 from typing import Final, Self
+from weakref import WeakSet
 
 from mdcoord.errors import BackendUnavailable, Busy
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _FIRST_PAUSE: Final = 0.0005
 _LONGEST_PAUSE: Final = 0.05
-
-_held: set[Lock] = set()
+_STATE_BYTES: Final = 65536
+_NO_LOCKS: Final = frozenset([errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP])
 
 
 class Lock:
@@ -30,20 +32,22 @@ class Lock:
     Not re-entrant: taking it twice in one thread ends in Busy, never in a hang.
     """
 
-    __slots__ = ("_file", "_pid", "_size", "name", "path", "wait")
+    __slots__ = ("__weakref__", "_file", "_size", "name", "path", "wait")
 
     def __init__(self, path: str, name: str, wait: float) -> None:
         self.path = path
         self.name = name
         self.wait = wait
         self._file: io.FileIO | None = None
-        self._pid = 0
         self._size = 0
 
     def __enter__(self) -> Self:
         try:
-            self._acquire()
             _held.add(self)
+            self._acquire()
+        except OSError as error:
+            self.release()
+            raise unavailable(self.path, error) from error
         except BaseException:
             self.release()
             raise
@@ -67,7 +71,6 @@ class Lock:
                 pass
             else:
                 if _same_file(descriptor, self.path):
-                    self._pid = os.getpid()
                     return
                 # Somebody removed the lock file while we waited: what we hold excludes nobody.
             self._close()
@@ -80,33 +83,55 @@ class Lock:
 
     def release(self) -> None:
         """Let go; harmless when nothing is held."""
-        _held.discard(self)
+        file = self._file
+        if file is not None:
+            try:
+                # Closing would do, were there no threads that fork meanwhile: their children share the lock.
+                fcntl.flock(file.fileno(), fcntl.LOCK_UN)
+            except OSError:
+                pass
         self._close()
+        _held.discard(self)
 
     def _close(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            file.close()
+            try:
+                file.close()
+            except OSError:
+                pass  # it is closed all the same, and nothing was buffered
 
     @property
     def intact(self) -> bool:
-        """Whether the lock still excludes others: the file was neither removed nor replaced since it was taken."""
-        return self._file is not None and _same_file(self._file.fileno(), self.path)
+        """Whether the lock still excludes others: its file was neither removed nor replaced."""
+        try:
+            return self._file is not None and _same_file(self._file.fileno(), self.path)
+        except OSError as error:
+            raise unavailable(self.path, error) from error
 
     def load(self) -> bytes:
-        """The state line; empty when there is none yet."""
-        data = os.pread(self._descriptor(), 65536, 0)
+        """The state line; empty when there is none yet. Raises BackendUnavailable."""
+        try:
+            data = os.pread(self._descriptor(), _STATE_BYTES, 0)
+        except OSError as error:
+            raise unavailable(self.path, error) from error
         self._size = len(data)
         return data.partition(b"\n")[0]
 
     def store(self, line: bytes) -> None:
-        """Replace the state line, in place and unsynced: it may be lost in a power cut, never in a crash."""
+        """Replace the state line, in place and unsynced: it may be lost in a power cut, never in a crash.
+
+        Raises BackendUnavailable.
+        """
         data = line + b"\n"
         descriptor = self._descriptor()
-        if os.pwrite(descriptor, data, 0) != len(data):
-            raise OSError(28, "No space left on device", self.path)
-        if len(data) < self._size:
-            os.ftruncate(descriptor, len(data))
+        try:
+            if os.pwrite(descriptor, data, 0) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
+            if len(data) < self._size:
+                os.ftruncate(descriptor, len(data))
+        except OSError as error:
+            raise unavailable(self.path, error) from error
         self._size = len(data)
 
     def _descriptor(self) -> int:
@@ -115,20 +140,34 @@ class Lock:
         return self._file.fileno()
 
 
+_held: WeakSet[Lock] = WeakSet()
+"""What a forked child must let go of. Weak, so that a lock ends whose `with` an interrupt kept from starting."""
+
+
 def peek(path: str) -> bytes:
-    """The state line of a lock file without taking the lock; empty when there is none."""
+    """The state line of a lock file without taking the lock; empty when there is none.
+
+    Raises BackendUnavailable.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            return os.read(descriptor, _STATE_BYTES).partition(b"\n")[0]
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         return b""
-    try:
-        return os.read(descriptor, 65536).partition(b"\n")[0]
-    finally:
-        os.close(descriptor)
+    except OSError as error:
+        raise unavailable(path, error) from error
 
 
 def _open(path: str, _flags: int) -> int:
-    return os.open(path, _FLAGS, 0o666)
+    try:
+        return os.open(path, _FLAGS, 0o666)
+    except FileNotFoundError:
+        # The state folder may be removed at any time; a lock file that is new excludes as well as an old one.
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return os.open(path, _FLAGS, 0o666)
 
 
 def _same_file(descriptor: int, path: str) -> bool:
@@ -152,7 +191,7 @@ def _busy(path: str, name: str, wait: float) -> Busy:
 
 
 def holder_of(path: str) -> int | None:
-    """The id of the process that holds a lock file, as far as the system tells (Linux, same pid namespace)."""
+    """The process that holds a lock file, as far as the system tells (Linux, same pid namespace)."""
     try:
         there = os.stat(path)
         with open("/proc/locks", encoding="ascii", errors="replace") as table:
@@ -168,18 +207,30 @@ def holder_of(path: str) -> int | None:
 
 
 def _forget_after_fork() -> None:
-    """A forked child must neither hold nor release its parent's locks: close its copies of the descriptors."""
+    """A forked child must neither hold nor release its parent's locks: it closes its copies of them."""
     for lock in list(_held):
-        lock.release()
+        lock._close()
+    _held.clear()
 
 
 os.register_at_fork(after_in_child=_forget_after_fork)
 
 
-def unsupported(path: str) -> BackendUnavailable:
-    """The error for a file system on which flock does not work."""
+def unavailable(path: str, error: OSError) -> BackendUnavailable:
+    """The error for a call of the system that failed, before which nothing was changed."""
+    where = error.filename if isinstance(error.filename, str) else path
     return BackendUnavailable(
-        f"{path}: this file system has no working locks",
-        hint="keep the workspace's state folder on a local file system",
-        path=path,
+        f"{where}: {error.strerror or error}", hint=_advice(error.errno), path=where, errno=error.errno
     )
+
+
+def _advice(number: int | None) -> str:
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return "make room on the disk and try again; nothing was changed"
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "check the permissions of the folder; nothing was changed"
+    if number == errno.ELOOP:
+        return "symbolic links are not followed: put the real file there"
+    if number in _NO_LOCKS:
+        return "keep the workspace's state folder on a file system that has locks"
+    return "nothing was changed; try again"

@@ -1,0 +1,245 @@
+"""The settings of a workspace, and where each of them comes from.
+
+Later sources go before earlier ones, setting by setting:
+
+1. the defaults below;
+2. `.claude/workflow-config.yml` in the project folder;
+3. `[tool.mdcoord]` in the project's `pyproject.toml`, with the same sections (`[tool.mdcoord.coordination]`);
+4. the environment: `MDCOORD_` and the setting's name in capitals, as in `MDCOORD_CLAIM_TTL=5m`.
+
+Durations are numbers of seconds, or texts like `30s`, `5m`, `1h30m`, `24h`, `7d`. A key without a value
+(null) and an empty variable count as absent. A value of the wrong type or out of range is an error that
+names its place. A key that is no setting is no error, since the files may serve other tools too; it is
+listed in `Config.unknown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from mdcoord.config.files import Keys, Place, Source, sources
+from mdcoord.config.kinds import Choice, Flag, Free, Kind, Seconds, Text, Texts, Whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DERIVED: Final = -1.0
+"""Stands for a default that is computed from another setting."""
+
+_DEFAULT: Final = Place("default")
+
+
+def _setting(key: str, kind: Kind, default: Any) -> Any:
+    metadata = {"key": tuple(key.split(".")), "kind": kind}
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings. Durations are seconds. Raises ConfigError when settings contradict each other."""
+
+    # Section `coordination`: how agents share a workspace.
+
+    mode: str = _setting(
+        "coordination.mode", Choice("auto", "redis", "taskqueue", "markdown", file="markdown"), "auto"
+    )
+    """Which backend. `auto`: Redis if it answers, else TaskQueue if there is one, else Markdown."""
+
+    redis_url: str = _setting("coordination.redis_url", Text(), "redis://localhost:6379")
+    """Where Redis is."""
+
+    claim_ttl: float = _setting("coordination.claim_ttl", Seconds(), 900.0)
+    """How long a claim lasts after its last renewal; at least three times `heartbeat_interval`."""
+
+    heartbeat_interval: float = _setting("coordination.heartbeat_interval", Seconds(), DERIVED)
+    """How often a holder renews its claim. Default: 60, or a third of `claim_ttl` if that is less."""
+
+    grace: float = _setting("coordination.grace", Seconds(zero=True), DERIVED)
+    """How long a claim is left alone after its end. Default: a tenth of `claim_ttl`."""
+
+    durability: str = _setting("coordination.durability", Choice("full", "data", "none"), "full")
+    """What is on the disk before a write is acknowledged: file and directory, file only (`data`), or nothing."""
+
+    lock_timeout: float = _setting("coordination.lock_timeout", Seconds(zero=True), 10.0)
+    """How long a write waits for a lock before it fails; 0 does not wait."""
+
+    stale_after: float = _setting("coordination.stale_after", Seconds(), 3600.0)
+    """How long a record may go without an update before it counts as stale."""
+
+    worktrees: str = _setting("coordination.worktrees", Choice("shared", "isolated"), "shared")
+    """Whether linked git worktrees use the workspace of the main one, or each its own."""
+
+    # Section `tasks`: how work is handed out.
+
+    priority_queue: str = _setting("tasks.priority_queue", Text(), "tasks:priority_queue")
+    """The name of the queue in Redis."""
+
+    assignment_strategy: str = _setting(
+        "tasks.assignment_strategy", Choice("skill_based", "round_robin", "load_balanced"), "skill_based"
+    )
+    """How an agent is chosen for a task that is assigned, not claimed."""
+
+    task_timeout: float | None = _setting("tasks.timeout", Seconds(), None)
+    """How long a worker lets the command of one task run; None: as long as it takes."""
+
+    retry_limit: int = _setting("tasks.retry_limit", Whole(1), 3)
+    """After how many failed attempts a task becomes a dead letter."""
+
+    # Section `agents`.
+
+    max_concurrent_tasks: int = _setting("agents.max_concurrent_tasks", Whole(1), 3)
+    """How many tasks an agent may hold at a time when its own record does not say."""
+
+    specializations: tuple[str, ...] = _setting("agents.specializations", Texts(), ())
+    """What the agents of this project are for."""
+
+    # Section `monitoring`.
+
+    metrics_enabled: bool = _setting("monitoring.metrics_enabled", Flag(), True)
+    """Whether durations and outcomes of tasks are recorded."""
+
+    log_level: str = _setting(
+        "monitoring.log_level", Choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO"
+    )
+    """The least severe messages that are logged."""
+
+    dashboard_port: int = _setting("monitoring.dashboard_port", Whole(0, 65535), 8080)
+    """The TCP port of the dashboard; 0: any free one."""
+
+    # Sections `project` and `quality`. A command `auto_detect` is found from the project's files.
+
+    project_type: str = _setting("project.type", Text(), "auto_detect")
+    """What kind of project this is."""
+
+    test_command: str = _setting("project.test_command", Text(), "auto_detect")
+    """The shell command that runs the tests."""
+
+    build_command: str = _setting("project.build_command", Text(), "auto_detect")
+    """The shell command that builds the project."""
+
+    lint_command: str = _setting("project.lint_command", Text(), "auto_detect")
+    """The shell command that checks the style."""
+
+    quality: Mapping[str, Any] = _setting("quality", Free(), {})
+    """The quality gates as written: any keys and values. Files only."""
+
+    # Section `archive`.
+
+    archive_after: float = _setting("archive.after", Seconds(zero=True), 86400.0)
+    """How long finished tasks and silent agents stay before they may be archived."""
+
+    keep_events: int = _setting("archive.keep_events", Whole(1), 100)
+    """How many events a channel keeps when it is rotated."""
+
+    # Not settings, but facts about them.
+
+    places: Mapping[str, Place] = field(default_factory=dict, repr=False, compare=False)
+    """Where each setting that is not a default was made; see `origin`."""
+
+    unknown: tuple[tuple[str, int, str], ...] = field(default=(), repr=False, compare=False)
+    """Keys in the files that are no settings: path, line, key with its section (`coordination.claim_tll`)."""
+
+    def __post_init__(self) -> None:
+        if self.heartbeat_interval == DERIVED:
+            object.__setattr__(self, "heartbeat_interval", min(60.0, self.claim_ttl / 3))
+        if self.grace == DERIVED:
+            object.__setattr__(self, "grace", self.claim_ttl / 10)
+        # A third with some room: 0.1 * 3 is more than 0.3.
+        if self.heartbeat_interval > self.claim_ttl / 3 * 1.000001:
+            raise self.places.get("heartbeat_interval", _DEFAULT).error(
+                f"heartbeat_interval ({self.heartbeat_interval:g} s) is more than a third of"
+                f" claim_ttl ({self.claim_ttl:g} s, {self.origin('claim_ttl')})",
+                "one late heartbeat must not cost the claim: renew more often, or make claim_ttl longer",
+                setting="heartbeat_interval",
+            )
+
+    def origin(self, name: str) -> str:
+        """Where a setting was made: `default`, `path:line`, or the name of an environment variable.
+
+        Raises KeyError for a name that is no setting.
+        """
+        return str(self.places.get(SETTINGS[name].name, _DEFAULT))
+
+
+class Setting(NamedTuple):
+    """A setting's name in this class, its keys in the files, its variable in the environment, its values."""
+
+    name: str
+    keys: Keys
+    variable: str
+    kind: Kind
+
+
+SETTINGS: Final = {
+    item.name: Setting(item.name, item.metadata["key"], f"MDCOORD_{item.name.upper()}", item.metadata["kind"])
+    for item in fields(Config)
+    if item.metadata
+}
+"""All settings by name, in the order of the class."""
+
+_BY_KEYS: Final = {setting.keys: setting for setting in SETTINGS.values()}
+_SECTIONS: Final = frozenset(keys[0] for keys in _BY_KEYS if len(keys) > 1)
+
+
+def load_config(root: Path, environ: Mapping[str, str]) -> Config:
+    """The settings for the workspace at `root`. Reads two files at most, a missing one costs a failed open.
+
+    Raises ConfigError, with `path` and `line` or with `variable`.
+    """
+    values: dict[str, Any] = {}
+    places: dict[str, Place] = {}
+    unknown: list[tuple[str, int, str]] = []
+    for source in sources(project_folder(root)):
+        for keys, value in _entries(source):
+            place, setting = source.place(keys), _BY_KEYS.get(keys)
+            if setting is None:
+                unknown.append((*place, ".".join(keys)))
+            elif value is not None:
+                values[setting.name] = _read(setting, value, place, setting.kind.read)
+                places[setting.name] = place
+    for setting in SETTINGS.values():
+        if text := environ.get(setting.variable):
+            places[setting.name] = Place(setting.variable)
+            values[setting.name] = _read(setting, text, places[setting.name], setting.kind.read_text)
+    return Config(**values, places=places, unknown=tuple(unknown))
+
+
+def project_folder(root: Path) -> Path:
+    """The folder of the project that a workspace belongs to: the one that has `.claude/`.
+
+    The workspace lies in it as a rule; else the nearest folder from `root` upwards that has one, else `root`.
+    """
+    for folder in (root, *root.parents):
+        if folder.name == ".claude":
+            return folder.parent
+    return next((folder for folder in (root, *root.parents) if (folder / ".claude").is_dir()), root)
+
+
+def _entries(source: Source) -> Iterator[tuple[Keys, Any]]:
+    for section, content in source.content.items():
+        if section not in _SECTIONS:
+            yield (section,), content
+        elif isinstance(content, dict):
+            for key, value in content.items():
+                yield (section, key), value
+        elif content is not None:
+            raise source.place((section,)).error(
+                f"{section} must be a mapping", f"write its keys below `{section}:`"
+            )
+
+
+def _read(setting: Setting, value: Any, place: Place, read: Callable[[Any], Any]) -> Any:
+    try:
+        return read(value)
+    except ValueError as error:
+        name = ".".join(setting.keys)
+        raise place.error(f"{name} must be {error}, not {_shown(value)}", setting=setting.name) from None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"

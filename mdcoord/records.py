@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final, Generic, TypeVar, overload
 
+from mdcoord.leases import Holder, Lease
 from mdcoord.model import Key, Record, Value
 
 T = TypeVar("T")
@@ -187,6 +188,12 @@ class Task(TypedRecord):
     def result(self) -> Value:
         """What the task gave, any JSON value."""
         return self.fields.get("result")
+
+    @property
+    def holder(self) -> Holder | None:
+        """Who holds it, as far as it was read with its claim (`get` does, listings do not)."""
+        lease: Lease | None = self.record.lease
+        return lease.holder if lease else None
 
     @property
     def ready(self) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from mdcoord.errors import MdcoordError, UsageError
+from mdcoord.errors import Conflict, MdcoordError, UsageError
 from mdcoord.host import seconds_of, timestamp
+from mdcoord.leases import drop
 from mdcoord.lifecycle import IN_PROGRESS, reopened, standing, status_of
-from mdcoord.model import ANY, KEEP, Expect, Key, Path, Record, Value
+from mdcoord.model import ANY, KEEP, Change, Expect, Key, Path, Record, Value
 from mdcoord.readiness import OPEN, StatusOf, obstacles, statuses
 from mdcoord.records import Own, Task
 from mdcoord.services.claims import Claims
@@ -74,7 +75,21 @@ class Tasks(Claims):
         kept = {name: value for name, value in given.items() if value is not None and value != []}
         record = self._backend.create("task", {**kept, **(fields or {})}, body=body, name=id)
         self._queue.forget()
-        return self._typed(record)
+        return self._typed(self._unheld(record))
+
+    def remove(self, name: str) -> str:
+        """Move a task to the archive and return its name there. Raises NotFound, and Conflict while it is held."""
+
+        def check(record: Record) -> None:
+            now = standing(record, record.lease, self._env.host)
+            if not now.free:
+                raise Conflict(
+                    f"{record.key.name} cannot be removed: {now.describe()}", hint="its holder may release it"
+                )
+
+        archived = self._backend.archive(self._key(name), check)
+        self._queue.forget()
+        return archived
 
     def get(self, name: str) -> Task:
         """One task, with who holds it, by its file's name or its id. Raises NotFound, InvalidDocument."""
@@ -112,6 +127,12 @@ class Tasks(Claims):
         if not now.free:
             return [now.describe()]
         return obstacles(reopened(record.fields), self._status, host.stamp(), can, agent)
+
+    def _unheld(self, record: Record) -> Record:
+        """A new task, without the claim that somebody still has on an earlier one of its name."""
+        if not record.lease or not record.lease.holder:
+            return record
+        return self._backend.write(record.key, lambda found: Change(lease=drop(found.lease)))
 
     def _refuse(self, path: Path) -> None:
         super()._refuse(path)

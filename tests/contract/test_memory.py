@@ -1,0 +1,21 @@
+"""The memory backend keeps the contract."""
+
+from __future__ import annotations
+
+import pytest
+
+from mdcoord.backends.memory import MemoryBackend
+from mdcoord.model import Key
+
+from .claims import ClaimsContract
+from .machine import MachineContract
+from .suite import BackendContract, Factory
+
+
+class TestMemory(BackendContract, ClaimsContract, MachineContract):
+    @pytest.fixture
+    def factory(self) -> Factory:
+        return MemoryBackend
+
+    def save_by_hand(self, backend: MemoryBackend, key: Key, text: str) -> None:
+        backend.put_text(key, text)

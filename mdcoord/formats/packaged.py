@@ -34,7 +34,7 @@ from mdcoord.formats.markdown import (
 Fields = Mapping[str, Any]
 
 LAST: Final = 20
-"""How many log lines and samples a view shows; the front matter has them all."""
+"""How many log lines and samples a view shows, the newest; the front matter has them all, oldest first."""
 
 
 class Row(dict[str, Any]):
@@ -246,7 +246,7 @@ def _task_next_steps(f: Fields) -> str:
 
 @_block("logs")
 def _task_logs(f: Fields) -> str:
-    lines = [log_line(entry) for entry in rows(f.get("logs"))[-LAST:]]
+    lines = [log_line(entry) for entry in rows(f.get("logs"))[-LAST:][::-1]]
     return _section("Logs", ["Recent activity:", "", "```", *lines, "```"] if lines else [])
 
 

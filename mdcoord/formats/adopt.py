@@ -1,0 +1,570 @@
+"""Reads a file without front matter, as the bold-field format has it, as the record that it means.
+
+    **Task ID**: task-123
+    **Status**: in_progress
+
+Only what is understood becomes a field: known labels with readable values, unknown labels in bold under their
+own key. Everything else stays where it is, in the text. Nothing is computed and nothing is made up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from mdcoord.errors import UsageError
+from mdcoord.formats.boldtext import Bullet, Label, Section, label_of, named, sections
+from mdcoord.formats.fields import plain
+from mdcoord.formats.labels import (
+    format_value,
+    parse_duration,
+    parse_percent,
+    parse_progress,
+    parse_timestamp,
+    parse_value,
+)
+from mdcoord.model import ID_FIELD
+
+Fields = dict[str, Any]
+Reader = Callable[[str], Any]
+"""Reads a value, or raises ValueError for one that it does not understand."""
+
+
+def adopt(kind: str, text: str, name: str) -> Fields:
+    """The fields of a bold-field file; `name` (the file's, without `.md`) stands in for a missing id."""
+    title, parts = sections(text)
+    fields: Fields = {}
+    _READERS[kind](fields, title, parts)
+    own_id = name if kind == "task" else name.removeprefix(kind + "-")
+    fields.setdefault(ID_FIELD[kind], own_id)
+    first = [key for key in (ID_FIELD[kind], "title") if key in fields]
+    fields = {key: fields[key] for key in [*first, *fields] if key != "schema"}
+    return {key: value for key, value in fields.items() if _storable({key: value})}
+
+
+def _storable(value: Any) -> bool:
+    try:
+        plain(value)
+    except UsageError:
+        return False
+    return True
+
+
+# ---------------------------------------------------------------- values
+
+
+def _text(value: str) -> str:
+    text = parse_value(value)
+    return text if isinstance(text, str) and value.startswith("`") else _known(value)
+
+
+def _known(value: str) -> str:
+    if not value:
+        raise ValueError(value)
+    return value
+
+
+def _status(value: str) -> str:
+    """`BUSY` -> busy, `In Progress` -> in_progress, `complete` -> completed; no remark in parentheses."""
+    words = re.findall(r"[^\W_]+", re.sub(r"\([^()]*\)", "", value.lower()))
+    status = "_".join(words)
+    return _STATUSES.get(status, _known(status))
+
+
+_STATUSES = {
+    "complete": "completed",
+    "done": "completed",
+    "canceled": "cancelled",
+    "inprogress": "in_progress",
+}
+
+
+def _moment(value: str) -> str:
+    text = re.sub(r"\s*\([^()]*\)$", "", value).strip("`")
+    date = re.fullmatch(r"\d{4}-\d\d-\d\d", text)
+    return _known(text if date else parse_timestamp(text) or "")
+
+
+def _seconds(value: str) -> Any:
+    return _number(parse_duration(value))
+
+
+def _number(value: Any) -> Any:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(value)
+    return value
+
+
+def _int(value: str) -> int:
+    number = parse_value(value)
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise ValueError(value)
+    return number
+
+
+def _percents(value: str) -> Any:
+    share = parse_percent(value)
+    number = _number(parse_value(value)) if share is None else round(share * 100, 8)
+    return int(number) if float(number).is_integer() else number
+
+
+def _yes_or_no(value: str) -> bool:
+    found = {"yes": True, "no": False}.get(value.lower(), parse_value(value.lower()))
+    if not isinstance(found, bool):
+        raise ValueError(value)
+    return found
+
+
+def _names(value: str) -> list[str]:
+    listed = parse_value(value)
+    if isinstance(listed, list):
+        return [str(entry) for entry in listed]
+    return [entry.strip().strip("`") for entry in _known(value).split(",") if entry.strip()]
+
+
+_NOTHING = frozenset(["n/a", "none", "null", "-", "–", "—"])
+
+
+class Table:
+    """Which label means which field: `label` -> the field's name and how its value is read."""
+
+    def __init__(self, **fields: tuple[Reader, str]) -> None:
+        """Each field by its name: its reader, and the labels (as keys) that mean it beside its own name."""
+        self._labels = {
+            label: (field, reader)
+            for field, (reader, labels) in fields.items()
+            for label in (field, *labels.split())
+        }
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._labels
+
+    def read(self, label: Label, into: Fields) -> None:
+        """Put a known label's value under its field, if it is understood and the first one of its kind."""
+        field, reader = self._labels[label.key]
+        try:
+            value = None if label.value.lower() in _NOTHING else reader(label.value)
+        except ValueError:
+            return
+        if isinstance(value, dict):
+            _merge(into, value)
+        else:
+            into.setdefault(field, value)
+
+
+def _merge(into: Fields, values: Mapping[str, Any]) -> None:
+    """Add what is not known yet, mappings entry by entry."""
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(into.setdefault(key, {}), dict):
+            _merge(into[key], value)
+        elif not isinstance(value, dict):
+            into.setdefault(key, value)
+
+
+def _progress(value: str) -> Fields:
+    share, done, total = parse_progress(value)
+    return _present(progress=share, metadata=_present(step=done, total_steps=total))
+
+
+def _project_progress(value: str) -> Fields:
+    share, done, total = parse_progress(value)
+    return _present(progress=share, steps_done=done, steps_total=total)
+
+
+def _success(value: str) -> Fields:
+    share, done, total = parse_progress(value)
+    return _present(success_rate=share, succeeded=done, total_tasks=total)
+
+
+def _failures(value: str) -> Fields:
+    _, done, total = parse_progress(value)
+    return _present(failure_count=done, threshold=total) or {"failure_count": _int(value)}
+
+
+def _creator(value: str) -> Fields:
+    creator, task = named(value)
+    return _present(created_by=_known(creator), task_id=task or None)
+
+
+def _present(**values: Any) -> Fields:
+    return {key: value for key, value in values.items() if value is not None and value != {}}
+
+
+# ---------------------------------------------------------------- labels
+
+_TIMES: Final = {
+    "created_at": (_moment, "created"),
+    "assigned_at": (_moment, "assigned"),
+    "started_at": (_moment, "started"),
+    "completed_at": (_moment, "completed"),
+    "not_before": (_moment, ""),
+    "eta": (_moment, ""),
+}
+_UPDATED = (_moment, "updated last_update")
+_TASK = Table(
+    task_id=(_text, ""),
+    project_id=(_text, "project"),
+    title=(_text, ""),
+    type=(_text, ""),
+    status=(_status, ""),
+    priority=(_int, ""),
+    assigned_agent=(_text, "assigned_to agent"),
+    needs=(_names, "required_capabilities"),
+    depends_on=(_names, ""),
+    attempt=(_int, ""),
+    retry_limit=(_int, ""),
+    updated_at=(_moment, "last_updated updated"),
+    progress=(_progress, "current"),
+    duration_sec=(_seconds, "duration"),
+    remaining_sec=(_seconds, "remaining"),
+    instructions=(_text, ""),
+    error=(_text, ""),
+    **_TIMES,
+)
+_ENTRY = Table(
+    task_id=(_text, ""),
+    project_id=(_text, "project"),
+    title=(_text, ""),
+    status=(_status, ""),
+    progress=(_progress, "current"),
+    duration_sec=(_seconds, "duration"),
+    success=(_yes_or_no, ""),
+    **_TIMES,
+)
+_AGENT = Table(
+    agent_id=(_text, ""),
+    agent_type=(_text, "type"),
+    status=(_status, ""),
+    last_updated=_UPDATED,
+    last_heartbeat=(_moment, "heartbeat"),
+    registered_at=(_moment, "registered"),
+    metrics=(lambda value: {"metrics": {"workload_pct": _percents(value)}}, "workload"),
+    capabilities=(_names, ""),
+    specializations=(_names, ""),
+    host=(_text, ""),
+    pid=(_int, ""),
+    session=(_text, ""),
+    max_concurrent_tasks=(_int, ""),
+    notes=(_text, ""),
+)
+_AGENT_METRICS = Table(
+    workload_pct=(_percents, "workload"),
+    success_rate=(_success, ""),
+    avg_duration_sec=(_seconds, "average_duration avg_duration"),
+    total_tasks=(_int, "total_tasks_24h"),
+    failed_tasks=(_int, ""),
+    succeeded=(_int, ""),
+)
+_BREAKER = Table(
+    state=(_status, ""),
+    failure_count=(_failures, "failures"),
+    threshold=(_int, ""),
+    last_failure=(_moment, ""),
+)
+_CONTEXT = Table(
+    context_id=(_text, ""),
+    project_id=(_text, "project"),
+    domain=(_text, ""),
+    created_by=(_creator, ""),
+    created_at=(_moment, "created"),
+    last_updated=_UPDATED,
+)
+_METRICS = Table(metrics_type=(_text, ""), last_updated=_UPDATED)
+_PROJECT = Table(
+    project_id=(_text, "project"),
+    phase=(_text, ""),
+    status=(_status, ""),
+    last_updated=_UPDATED,
+    progress=(_project_progress, "current"),
+    blockers=(_names, ""),
+)
+_MESSAGE = Table(
+    message_id=(_text, ""),
+    type=(_text, ""),
+    subject=(_text, ""),
+    to=(_text, ""),
+    created_at=(_moment, "created"),
+    in_reply_to=(_text, ""),
+    **{"from": (_text, "")},
+)
+_EVENTS = Table(channel=(_text, ""), last_updated=_UPDATED)
+
+
+def _read_labels(labels: Iterable[Label], table: Table, into: Fields, unknown: Fields | None = None) -> None:
+    """Known labels into their fields, unknown bold ones, where they are wanted, under their own key."""
+    for label in labels:
+        if label.key in table:
+            table.read(label, into)
+        elif unknown is not None and label.bold and label.value:
+            unknown.setdefault(label.key, parse_value(label.value))
+
+
+def _read_numbers(section: Section, into: Fields, known: Table | None = None) -> None:
+    """A section of figures: its JSON blocks and every labelled value (`Current loss: 0.42` is the loss)."""
+    for value in section.json_values():
+        if isinstance(value, dict):
+            _merge(into, value)
+    for label in section.labels():
+        if known and label.key in known:
+            known.read(label, into)
+        elif label.value:
+            into.setdefault(label.key.removeprefix("current_"), parse_value(label.value))
+
+
+def _read_others(section: Section, into: Fields) -> None:
+    """A section that the format does not know: its bold labels, or its JSON, under the section's key."""
+    found: Fields = {}
+    _read_labels(section.labels(), Table(), {}, unknown=found)
+    values = section.json_values()
+    if values and not found:
+        into.setdefault(section.key, values[0])
+    elif found and section.key:
+        into.setdefault(section.key, found)
+
+
+# ---------------------------------------------------------------- lists
+
+
+def _entries(section: Section) -> list[Fields]:
+    """Tasks below `###` headings, or as list entries with their fields below them."""
+    parts = section.parts()
+    named_parts = [(part.title, part.bullets()) for part in parts]
+    found = named_parts or [(bullet.text, bullet.below) for bullet in section.bullets()]
+    return [_entry(title, bullets) for title, bullets in found if title.lower().strip(".") not in _NOTHING]
+
+
+def _entry(heading: str, bullets: list[Bullet]) -> Fields:
+    title, remark = named(heading)
+    key = "task_id" if remark.startswith("task-") else "project_id"
+    entry: Fields = {"title": title} | ({key: remark} if remark else {})
+    metadata: Fields = {}
+    for bullet in bullets:
+        label = label_of(bullet.text)
+        if label and label.key == "metrics" and not label.value:
+            _read_plain(bullet.below, metadata)
+        elif label and label.key in _ENTRY:
+            _ENTRY.read(label, entry)
+        elif label and label.value:
+            entry.setdefault(label.key, parse_value(label.value))
+    if metadata:
+        _merge(entry, {"metadata": metadata})
+    return entry
+
+
+def _read_plain(bullets: list[Bullet], into: Fields) -> None:
+    for bullet in bullets:
+        label = label_of(bullet.text)
+        if label and label.value:
+            into.setdefault(label.key, parse_value(label.value))
+
+
+def _items(section: Section) -> list[str]:
+    return [bullet.text for bullet in section.bullets() if bullet.text.lower() not in _NOTHING]
+
+
+def _reference(text: str) -> Any:
+    """``Dataset: `path` `` as {"Dataset": "path"}, a path alone as it is, anything else as its text."""
+    match = re.fullmatch(r"(?:\*\*)?([^:`*]+?)(?:\*\*)?\s*:(?:\*\*)?\s*(`[^`]+`|[^\s`]*/[^\s`]*)", text)
+    if match:
+        return {match[1]: match[2].strip("`")}
+    return parse_value(text) if format_value(parse_value(text)) == text and text.startswith("`") else text
+
+
+def _task_ids(text: str) -> list[str]:
+    """The tasks that an entry of a list of dependencies names, in parentheses or at its beginning."""
+    inside = re.findall(r"\((task-[A-Za-z0-9._-]*[A-Za-z0-9])\)", text)
+    first = re.match(r"`?(task-[A-Za-z0-9._-]*[A-Za-z0-9])\b", text)
+    return inside or ([first[1]] if first else [])
+
+
+def _log(section: Section) -> list[Fields]:
+    """`[time] message` lines, the oldest first however the text orders them."""
+    lines = section.block_lines() or [bullet.text for bullet in section.bullets()]
+    found = (re.fullmatch(r"\[([^\]]+)\]\s*(.+)", line.strip()) for line in lines)
+    entries = [{"at": at, "message": m[2]} for m in found if m and (at := parse_timestamp(m[1]))]
+    newest_first = len(entries) > 1 and entries[0]["at"] > entries[-1]["at"]
+    return entries[::-1] if newest_first else entries
+
+
+# ---------------------------------------------------------------- kinds
+
+
+def _heading(title: str, word: str) -> str:
+    """The heading without its leading word: `Task: Train model` -> `Train model`."""
+    return re.sub(rf"^{word}(\s+Status)?\s*(:\s*|$)", "", title, flags=re.I)
+
+
+def _put(into: Fields, key: str, value: Any) -> None:
+    """Set what is not known yet, unless there is nothing to set."""
+    if value not in (None, "", [], {}):
+        into.setdefault(key, value)
+
+
+def _read_task(into: Fields, title: str, parts: list[Section]) -> None:
+    _read_labels(parts[0].labels(), _TASK, into, unknown=into)
+    _put(into, "title", _heading(title, "Task"))
+    for section in parts[1:]:
+        if section.key in _TASK_SECTIONS:
+            _TASK_SECTIONS[section.key](into, section)
+        elif section.key not in _TASK:
+            _read_others(section, into)
+
+
+def _task_metrics(into: Fields, section: Section) -> None:
+    metadata: Fields = {}
+    _read_numbers(section, metadata)
+    _merge(into, _present(metadata=metadata))
+
+
+def _task_times(into: Fields, section: Section) -> None:
+    _read_labels(section.labels(), _TASK, into, unknown=into)
+
+
+def _task_depends_on(into: Fields, section: Section) -> None:
+    _put(into, "depends_on", [task for text in _items(section) for task in _task_ids(text)])
+
+
+def _result(into: Fields, section: Section) -> None:
+    values = section.json_values()
+    found: Fields = {}
+    _read_labels(section.labels(), Table(), {}, unknown=found)
+    _put(into, "result", values[0] if values else found or section.text)
+
+
+_TASK_SECTIONS: dict[str, Callable[[Fields, Section], None]] = {
+    "timeline": _task_times,
+    "progress": _task_times,
+    "metrics": _task_metrics,
+    "metadata": _task_metrics,
+    "context_references": lambda into, s: _put(into, "context", [_reference(text) for text in _items(s)]),
+    "context": lambda into, s: _put(into, "context", [_reference(text) for text in _items(s)]),
+    "dependencies": _task_depends_on,
+    "next_steps": lambda into, s: _put(into, "next_steps", _items(s)),
+    "acceptance_criteria": lambda into, s: _put(into, "acceptance", _items(s)),
+    "acceptance": lambda into, s: _put(into, "acceptance", _items(s)),
+    "logs": lambda into, s: _put(into, "logs", _log(s)),
+    "instructions": lambda into, s: _put(into, "instructions", s.text),
+    "notes": lambda into, s: _put(into, "notes", s.text),
+    "error": lambda into, s: _put(into, "error", s.text),
+    "result": _result,
+}
+
+
+def _read_agent(into: Fields, title: str, parts: list[Section]) -> None:
+    name = _heading(title, "Agent")
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        into["agent_id"] = name
+    _read_labels(parts[0].labels(), _AGENT, into, unknown=into)
+    for section in parts[1:]:
+        if section.key in _AGENT_SECTIONS:
+            _AGENT_SECTIONS[section.key](into, section)
+        elif section.key not in _AGENT:
+            _read_others(section, into)
+
+
+def _agent_metrics(into: Fields, section: Section) -> None:
+    metrics: Fields = {}
+    _read_numbers(section, metrics, _AGENT_METRICS)
+    _merge(into, _present(metrics=metrics))
+
+
+def _breaker(into: Fields, section: Section) -> None:
+    breaker: Fields = {}
+    _read_labels(section.labels(), _BREAKER, breaker, unknown=breaker)
+    _put(into, "circuit_breaker", breaker)
+
+
+_AGENT_SECTIONS: dict[str, Callable[[Fields, Section], None]] = {
+    "active_tasks": lambda into, s: _put(into, "active_tasks", _entries(s)),
+    "recent_completions": lambda into, s: _put(into, "recent_completions", _entries(s)),
+    "metrics": _agent_metrics,
+    "circuit_breaker": _breaker,
+    "capabilities": lambda into, s: _put(into, "capabilities", _items(s)),
+    "specializations": lambda into, s: _put(into, "specializations", _items(s)),
+    "notes": lambda into, s: _put(into, "notes", s.text),
+}
+
+
+def _read_context(into: Fields, title: str, parts: list[Section]) -> None:
+    _read_labels(parts[0].labels(), _CONTEXT, into, unknown=into)
+    match = re.fullmatch(r"(?:(.*?)\s+)?Context(?:\s*:\s*(.*))?", title)
+    _put(
+        into,
+        "domain",
+        re.sub(r"[^a-z0-9]+", "-", match[1].lower()).strip("-") if match and match[1] else None,
+    )
+    _put(into, "title", match[2] if match else title)
+    data: Fields = {}
+    for section in parts:
+        if section.key == "dependencies":
+            _put(into, "dependencies", [_reference(text) for text in _items(section)])
+        else:
+            _read_data(section, data)
+    _put(into, "data", data)
+
+
+def _read_data(section: Section, data: Fields) -> None:
+    """Mappings in JSON blocks together; a table or bold labels under the section's key."""
+    for value in section.json_values():
+        if isinstance(value, dict):
+            _merge(data, value)
+        else:
+            _put(data, section.key, value)
+    found: Fields = {}
+    _read_labels(section.labels(), Table(), {}, unknown=found)
+    if section.key:
+        _put(data, section.key, section.table() or found)
+
+
+def _read_metrics(into: Fields, title: str, parts: list[Section]) -> None:
+    values: Fields = {}
+    _read_labels(parts[0].labels(), _METRICS, into, unknown=values)
+    _put(into, "title", _heading(title, "Metrics"))
+    for section in parts[1:]:
+        rows = section.table()
+        if section.key == "samples":
+            _put(into, "samples", rows)
+        elif rows:
+            _put(values, section.key, rows)
+        _read_numbers(section, values)
+    _put(into, "values", values)
+
+
+def _read_project(into: Fields, title: str, parts: list[Section]) -> None:
+    _put(into, "title", _heading(title, "Progress"))
+    _read_labels(parts[0].labels(), _PROJECT, into, unknown=into)
+    for section in parts[1:]:
+        if section.key == "blockers":
+            _put(into, "blockers", _items(section))
+        elif section.key == "progress":
+            _read_labels(section.labels(), _PROJECT, into, unknown=into)
+        else:
+            _read_others(section, into)
+
+
+def _read_message(into: Fields, title: str, parts: list[Section]) -> None:
+    _read_labels(parts[0].labels(), _MESSAGE, into, unknown=into)
+    _put(into, "subject", _heading(title, "Message"))
+    for section in parts[1:]:
+        if section.key == "description":
+            _put(into, "description", section.text)
+        elif section.key == "acknowledgements":
+            found = (re.fullmatch(r"\*\*(.+?)\*\* at (\S+?)(?::\s+(.*))?", text) for text in _items(section))
+            _put(into, "acks", [_present(by=m[1], at=m[2], comment=m[3]) for m in found if m])
+
+
+def _read_events(into: Fields, title: str, parts: list[Section]) -> None:
+    _read_labels(parts[0].labels(), _EVENTS, into)
+    _put(into, "title", title)
+
+
+_READERS: dict[str, Callable[[Fields, str, list[Section]], None]] = {
+    "agent": _read_agent,
+    "task": _read_task,
+    "events": _read_events,
+    "context": _read_context,
+    "metrics": _read_metrics,
+    "message": _read_message,
+    "progress": _read_project,
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from mdcoord.errors import UsageError
 from mdcoord.host import seconds_of
@@ -80,7 +80,7 @@ class Agents(Documents[Agent]):
 
     def get(self, name: str | None = None) -> Agent:
         """One agent. Raises NotFound, InvalidDocument."""
-        return self._own(self._backend.read(self._key(self._name(name))))
+        return super().get(self._name(name))
 
     def remove(self, name: str) -> str:
         """Move an agent's document to the archive and return its name there. Raises NotFound."""
@@ -89,12 +89,9 @@ class Agents(Documents[Agent]):
         announce(self._env, AGENTS, "agent_removed", {"agent_id": key.id})
         return archived
 
-    def _all(self) -> Sequence[Agent]:
-        return [self._own(record) for record in self._backend.list("agent").records]
-
-    def _own(self, record: Record) -> Agent:
-        own: Own = {"_stale": lambda: is_silent(record, self._env.host.now() - self._env.stale_after)}
-        return self._typed(record, own)
+    def _typed(self, record: Record, own: Own | None = None) -> Agent:
+        facts: Own = {"_stale": lambda: is_silent(record, self._env.host.now() - self._env.stale_after)}
+        return super()._typed(record, own or facts)
 
     def _name(self, name: str | None) -> str:
         return name or self._env.claimant().agent

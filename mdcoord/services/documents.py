@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from mdcoord.backends.base import Decide
+from mdcoord.backends.base import Decide, Unreadable
 from mdcoord.errors import AlreadyExists, NotFound, UsageError
 from mdcoord.model import ANY, ID_FIELD, KEEP, Change, Expect, Key, Path, Record, Value
 from mdcoord.records import TYPES, Own, TypedRecord
@@ -47,7 +47,7 @@ class Documents(Generic[R]):
     def list(self, where: Where = None, *, sort: str | None = None, limit: int | None = None) -> Sequence[R]:
         """The documents that meet a query, in the order of `sort` (`-priority,title`), else by name.
 
-        Files that cannot be read are left out; `Workspace.check` names them. Raises QueryError.
+        Files that cannot be read are left out; `unreadable` names them. Raises QueryError.
         """
         rows: Iterable[R] = self._all()
         if where is not None:
@@ -57,6 +57,10 @@ class Documents(Generic[R]):
 
             rows = order(rows, sort)  # type: ignore[assignment]  # it returns the very rows
         return [*rows][:limit]
+
+    def unreadable(self) -> Sequence[Unreadable]:
+        """The files of this kind that cannot be read, as they were at most a second ago."""
+        return self._backend.list(self.kind, max_age=1.0).unreadable
 
     def update(
         self,

@@ -23,6 +23,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -40,7 +41,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+=-]{0,99}")
 _HAND = re.compile(r"hand-([0-9a-f]{12})-[0-9a-f]+")
 _MARK_BEGINS = b"<!-- mdcoord:event"
 _MARK = re.compile(rb"<!-- mdcoord:event (\S+) ([0-9a-f]{8}) -->[ \t]*\r?\n")
-_BODY_ENDS = re.compile(rb"^(?:---[ \t]*\r?\n|##? |<!-- /?mdcoord:)", re.M)
+_BODY_ENDS = re.compile(rb"^(?:---[ \t]*\r?\n|##?(?:\s|\Z)|<!-- /?mdcoord:)", re.M)
 _FIELD = re.compile(r"(?:[-*] )?\*\*(.+?)\*\*:(.*)")
 _FRONT_MATTER = re.compile(rb"(?:\xef\xbb\xbf)?---[ \t]*\r?\n(?:.*\n)*?---[ \t]*(?:\r?\n|\Z)")
 _ROTATED = re.compile(rb"^rotated_bytes:[ \t]*([0-9]{1,18})[ \t]*\r?$", re.M)
@@ -88,6 +89,11 @@ def check_id(text: str) -> str:
 def hand_id(tag: str, offset: int) -> str:
     """The id of an event without a mark: what it says (`tag`) and where it stands in its channel."""
     return f"hand-{tag}-{offset:x}"
+
+
+def is_hand_id(event_id: str) -> bool:
+    """Whether an id was made by `hand_id`."""
+    return _HAND.fullmatch(event_id) is not None
 
 
 def identity_of(event_id: str) -> str:
@@ -160,7 +166,10 @@ def render_event(event_id: str, name: str, time: str, data: Mapping[str, Any]) -
     moment = parse_timestamp(time)
     if moment is None:
         raise UsageError(f"{time[:40]!r} is not a time", hint="write it like 2026-01-31T09:30:00.000Z")
-    fields = "".join(f"**{label_for(key)}**: {format_value(value)}\n" for key, value in data.items())
+    try:
+        fields = "".join(f"**{label_for(key)}**: {format_value(value)}\n" for key, value in data.items())
+    except (TypeError, AttributeError, ValueError, RecursionError):  # what JSON cannot say
+        raise _not_json(name) from None
     heading = f"## Event: {name}\n".encode()
     body = f"**Time**: {moment}\n{fields}".encode()
     checksum = crc32(event_id.encode() + b"\n" + heading + body)
@@ -168,10 +177,14 @@ def render_event(event_id: str, name: str, time: str, data: Mapping[str, Any]) -
     block = heading + mark + body + CLOSING
     entry = parse_event(Span(0, block, True))
     if entry is None or (entry.name, entry.data) != (name, dict(data)):
-        raise UsageError(
-            f"the data of event {name!r} are not JSON values", hint="use what JSON knows, without NaN"
-        )
+        raise _not_json(name)
     return block, entry
+
+
+def _not_json(name: str) -> UsageError:
+    return UsageError(
+        f"the data of event {name!r} are not JSON values", hint="use what JSON knows, without NaN"
+    )
 
 
 def parse_event(span: Span) -> Entry | None:
@@ -408,8 +421,7 @@ def find_problems(text: bytes) -> list[Problem]:
 
 def spans_of(text: bytes) -> Iterator[Span]:
     """All blocks of a log that is at hand as a whole."""
-    starts = headings(text, line_start=True)
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, end in pairwise([*headings(text, line_start=True), len(text)]):
         yield Span(start, text[start:end], end == len(text))
 
 

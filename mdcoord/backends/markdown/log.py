@@ -87,16 +87,15 @@ class EventLog:
             return eventlog.find_problems(view.whole())
 
     def _tail(self, channel: str, cursor: Cursor | None) -> Iterator[Event]:
+        archives = self._file(channel).archives
         deadline = clock.monotonic() + _SETTLE
         while True:
             with self._open(channel) as view:
-                place = None if cursor is None else view.find(cursor.offset, cursor.id)
-                if cursor is None or place is not None:
-                    yield from view.events(place)
-                    return
-                archived = Archives(self._root, channel).after(cursor, view.rotated)
-                if archived is not None or not _is_young(view) or clock.monotonic() >= deadline:
-                    yield from _archived_then_log(archived or iter(()), view)
+                events = view.events() if cursor is None else _after(cursor, view, archives)
+                if events is None and cursor and not (_is_young(view) and clock.monotonic() < deadline):
+                    events = _after_lost(cursor, view, archives)
+                if events is not None:
+                    yield from events
                     return
             clock.sleep(_PAUSE)  # an editor may be in the middle of saving the log
 
@@ -224,15 +223,38 @@ def _find_recent(file: LogFile, event_id: str) -> Event | None:
     return file.archives.find_recent(event_id, left)
 
 
+def _after(cursor: Cursor, view: LogView, archives: Archives) -> Iterator[Event] | None:
+    """Events after a cursor, from the archives or the log; None when neither knows it any more.
+
+    First where it must be, which is where it is unless somebody edited what is above it.
+    """
+    place = view.at(cursor.offset, cursor.id)
+    if place is not None:
+        return view.events(place)
+    archived = archives.after(cursor) if cursor.offset < view.rotated else None
+    if archived is None:
+        place = view.search(cursor.id)
+        if place is not None:
+            return view.events(place)
+        archived = archives.after_like(cursor)
+    return None if archived is None else _archived_then_log(archived, view)
+
+
+def _after_lost(cursor: Cursor, view: LogView, archives: Archives) -> Iterator[Event]:
+    """Events after a cursor whose event was removed: some may come again, none is left out."""
+    archived = archives.from_stretch_of(cursor.offset) if cursor.offset < view.rotated else iter(())
+    return _archived_then_log(archived, view)
+
+
 def _archived_then_log(archived: Iterator[Archived], view: LogView) -> Iterator[Event]:
     """Events of the archive, then those of the log: from the first that both have, else from its oldest."""
     for block in archived:
         if block.event is None:
             continue
-        if (
-            block.offset >= view.rotated
-        ):  # a rotation was killed before it shortened the log, or goes on right now
-            place = view.find(block.offset, block.event.id)
+        if block.offset >= view.rotated:  # killed before it shortened the log, or at work
+            place = view.at(block.offset, block.event.id)
+            if place is None and not eventlog.is_hand_id(block.event.id):
+                place = view.search(block.event.id)
             event = None if place is None else view.event_at(place)
             if event is not None:
                 yield event

@@ -113,43 +113,45 @@ class Archives:
                 break
         return None
 
-    def after(self, cursor: Cursor, rotated: int) -> Iterator[Archived] | None:
-        """The blocks after a cursor, to the end of the archives; None when they do not know its place.
+    def after(self, cursor: Cursor) -> Iterator[Archived] | None:
+        """The blocks after the one at the offset of a cursor; None when its event is not there."""
+        name = self._holding(cursor.offset)
+        return self._after(cursor, name, exact=True) if name else None
 
-        An event that was removed from its archive is known by its offset: then its whole stretch comes again.
-        `rotated` is the offset at which the log begins.
-        """
-        names = self.names()
-        for number in range(len(names) - 1, -1, -1):
-            start = self._start_after(cursor, names[number])
-            if start is not None:
-                rest = (block for block in self.blocks(names[number]) if block.start > start)
-                return self._chain(rest, names[number + 1 :])
-        return self._from_stretch_of(cursor.offset, names) if cursor.offset < rotated and names else None
+    def after_like(self, cursor: Cursor) -> Iterator[Archived] | None:
+        """The blocks after one that has the id of a cursor, wherever it stands; None without one."""
+        found = (self._after(cursor, name, exact=False) for name in reversed(self.names()))
+        return next((blocks for blocks in found if blocks is not None), None)
 
-    def _start_after(self, cursor: Cursor, name: str) -> int | None:
-        """Where the block of a cursor starts in an archive: at its offset, else the oldest one like it."""
-        identity = eventlog.identity_of(cursor.id)
-        alike = [
-            block
-            for block in self.blocks(name)
-            if block.event is not None and eventlog.identity_of(block.event.id) == identity
-        ]
-        exact = [block for block in alike if block.offset == cursor.offset]
-        return next((block.start for block in exact or alike), None)
+    def from_stretch_of(self, offset: int) -> Iterator[Archived]:
+        """The blocks from the beginning of the stretch that holds an offset."""
+        name = self._holding(offset)
+        if name is None:
+            return iter(())
+        with viewing(self.channel, self.path(name)) as view:
+            marks = list(eventlog.moved_marks(view.whole()))
+        return self._from(name, next(mark.start for mark in marks if mark.beyond > offset))
 
-    def _from_stretch_of(self, offset: int, names: list[str]) -> Iterator[Archived]:
-        for number, name in enumerate(names):
+    def _holding(self, offset: int) -> str | None:
+        """The archive in which an offset must be, if it is in any."""
+        holding = None
+        for name in reversed(self.names()):
             stretch = self.last_stretch(name)
-            if stretch is not None and stretch.beyond > offset:
-                with viewing(self.channel, self.path(name)) as view:
-                    marks = list(eventlog.moved_marks(view.whole()))
-                start = next(mark.start for mark in marks if mark.beyond > offset)
-                rest = (block for block in self.blocks(name) if block.start >= start)
-                yield from self._chain(rest, names[number + 1 :])
-                return
+            if stretch is not None and stretch.beyond <= offset:
+                break
+            holding = name
+        return holding
 
-    def _chain(self, blocks: Iterator[Archived], names: list[str]) -> Iterator[Archived]:
-        yield from blocks
-        for name in names:
-            yield from self.blocks(name)
+    def _after(self, cursor: Cursor, name: str, exact: bool) -> Iterator[Archived] | None:
+        identity = eventlog.identity_of(cursor.id)
+        for block in self.blocks(name):
+            like = block.event is not None and eventlog.identity_of(block.event.id) == identity
+            if like and (not exact or block.offset == cursor.offset):
+                return self._from(name, block.start + 1)
+        return None
+
+    def _from(self, name: str, start: int) -> Iterator[Archived]:
+        yield from (block for block in self.blocks(name) if block.start >= start)
+        for later in self.names():
+            if later > name:
+                yield from self.blocks(later)

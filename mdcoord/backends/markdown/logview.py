@@ -183,18 +183,18 @@ class LogView:
         span = next(self._forward(place), None)
         return self.event(span) if span else None
 
-    def find(self, offset: int, event_id: str) -> int | None:
-        """Where the block of an event starts, or None where this log does not have it.
-
-        One read where nothing above was edited by hand; else the log is searched for the id.
-        """
-        identity = eventlog.identity_of(event_id)
+    def at(self, offset: int, event_id: str) -> int | None:
+        """Where the block of an event starts if it stands at its offset: one read, on any log."""
         place = self.first + offset - self.rotated
-        if self.first <= place < self.size and (place == 0 or self._read(place - 1, 1) == b"\n"):
-            span = next(self._forward(place), None)
-            if span is not None and eventlog.identity_in(span) == identity:
-                return place
-        return self._places.get(identity)
+        if not self.first <= place < self.size or (place and self._read(place - 1, 1) != b"\n"):
+            return None
+        span = next(self._forward(place), None)
+        found = span is not None and span.start == place and eventlog.identity_in(span)
+        return place if found == eventlog.identity_of(event_id) else None
+
+    def search(self, event_id: str) -> int | None:
+        """Where the oldest block with this id starts, wherever it stands: reads the whole log."""
+        return self._places.get(eventlog.identity_of(event_id))
 
     @cached_property
     def _places(self) -> dict[str, int]:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mdcoord.errors import InvalidDocument, UsageError
 from mdcoord.formats.fields import apply, plain, same
-from mdcoord.formats.yamltext import emit, fence
+from mdcoord.formats.yamltext import fence, subset
 from mdcoord.formats.yamltext.fault import Fault
-from mdcoord.formats.yamltext.tree import Node, read
 from mdcoord.model import Change, Path
+
+if TYPE_CHECKING:
+    from mdcoord.formats.yamltext.tree import Node
 
 _NEWLINE = re.compile(r"\r?\n")
 
@@ -42,7 +44,7 @@ class Document:
     matter), `where` the name used in error messages.
     """
 
-    __slots__ = ("_fences", "_root", "fields", "text", "where")
+    __slots__ = ("_fences", "_root", "_simple", "fields", "text", "where")
 
     text: str
     fields: dict[str, Any]
@@ -54,6 +56,7 @@ class Document:
         self.fields = fields
         self.where = where
         self._fences = fences
+        self._simple = True
         self._root: Node | None = None
 
     @classmethod
@@ -63,10 +66,14 @@ class Document:
             fences = fence.split(text)
             if fences is None:
                 return cls(text, {}, where, None)
+            fields = subset.read(text[fences.start : fences.end])
+            if fields is not None:
+                return cls(text, fields, where, fences)
             root = _read(text, fences)
         except Fault as fault:
             raise _located(fault, text, where) from None
         document = cls(text, root.value if root else {}, where, fences)
+        document._simple = False
         document._root = root
         return document
 
@@ -137,20 +144,34 @@ class Document:
         )
 
     def _spliced(self, wanted: dict[str, Any], change: Change) -> Document:
-        from mdcoord.formats.yamltext.splice import splice
-
         fences = self._fences
         assert fences is not None
         source = self.text[fences.start : fences.end]
-        try:
-            root = self._root if self._root is not None else read(source)
-            written = splice(source, root, wanted, self.newline, _named(change.delete))
-        except Fault as fault:
-            raise _located(fault.moved(fences.start), self.text, self.where) from None
+        named = _named(change.delete)
+        written = None
+        if self._simple and not named:
+            from mdcoord.formats.yamltext import subset_edit
+
+            written = subset_edit.edit(source, self.fields, wanted)
+        if written is None:
+            written = self._general(source, wanted, named)
         return _verified(self.text[: fences.start] + written + self.text[fences.end :], wanted, self)
+
+    def _general(self, source: str, wanted: dict[str, Any], named: dict[Path, set[int]]) -> str:
+        from mdcoord.formats.yamltext.splice import splice
+        from mdcoord.formats.yamltext.tree import read
+
+        try:
+            root = read(source) if self._simple else self._root
+            return splice(source, root, wanted, self.newline, named)
+        except Fault as fault:
+            start = self._fences.start if self._fences else 0
+            raise _located(fault.moved(start), self.text, self.where) from None
 
 
 def _read(text: str, fences: fence.Fences) -> Node | None:
+    from mdcoord.formats.yamltext.tree import read
+
     try:
         return read(text[fences.start : fences.end])
     except Fault as fault:
@@ -158,6 +179,8 @@ def _read(text: str, fences: fence.Fences) -> Node | None:
 
 
 def _front_matter(fields: dict[str, Any], newline: str) -> str:
+    from mdcoord.formats.yamltext import emit
+
     return newline.join(["---", *emit.entries(fields, 0), "---", ""])
 
 

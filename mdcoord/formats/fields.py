@@ -8,17 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Any, Final
+from typing import Any
 
 from mdcoord.errors import UsageError
-from mdcoord.formats.yamltext.scalars import MAX_INT, MIN_INT
-from mdcoord.formats.yamltext.tree import MAX_DEPTH, MAX_VALUES
+from mdcoord.formats.yamltext.limits import MAX_DEPTH, MAX_INT, MAX_KEY, MAX_VALUES, MIN_INT
 from mdcoord.model import Change, Path
-
-MAX_KEY: Final = 160
-"""The longest key of a mapping, in characters: YAML readers look for the colon in the next 1,024 only,
-escapes included.
-"""
 
 
 def apply(fields: Mapping[str, Any], change: Change) -> dict[str, Any]:
@@ -63,6 +57,12 @@ def same(left: Any, right: Any) -> bool:
     if kind is float:
         return repr(left) == repr(right)
     return bool(left == right)
+
+
+def keeps_order(old: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """True when dropping keys of `old` and adding others at its end gives the order of `wanted`."""
+    kept = [name for name in old if name in wanted]
+    return kept == list(wanted)[: len(kept)]
 
 
 def spell(path: Sequence[str | int]) -> str:

@@ -6,27 +6,12 @@ import re
 from typing import Final, NamedTuple
 
 from mdcoord.formats.yamltext.fault import Fault
-
-MAX_FILE: Final = 10 * 1024 * 1024
-"""The largest file in bytes."""
-
-MAX_FRONT_MATTER: Final = 1024 * 1024
-"""The largest front matter in bytes."""
+from mdcoord.formats.yamltext.limits import MAX_FILE, MAX_FRONT_MATTER
 
 BOM: Final = "\ufeff"
 
 _OPEN = re.compile(r"\ufeff?---[ \t]*\r?\n")
 _CLOSE = re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.MULTILINE)
-_OPEN_ONLY = re.compile(r"\ufeff?---[ \t]*\Z")
-_OPEN_CR = re.compile(r"\ufeff?---[ \t]*\r(?!\n)")
-_OPEN_LATE = re.compile(r"\ufeff?(?:[ \t]*\r?\n)+---[ \t]*\r?\n[ \t]*[\w\"'-]+:[ \t\r\n]")
-_CONFLICT = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?=[ \t\r\n]|\Z)", re.MULTILINE)
-_CONFLICT_FIRST = re.compile(r"\ufeff?<{7} ")
-_LONE_CR = re.compile(r"\r(?!\n)")
-_NOT_TEXT = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-_DIRECTIVE = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*%")
-
-_CONFLICT_HINT = "finish the merge: keep one side and remove the lines with <<<<<<<, ======= and >>>>>>>"
 
 
 class Fences(NamedTuple):
@@ -84,43 +69,8 @@ def split(text: str) -> Fences | None:
     limit = start + MAX_FRONT_MATTER + 16
     closing = _CLOSE.search(text, start, limit)
     if closing is None or (closing.end() == limit and limit < len(text)):
-        conflict = _CONFLICT.search(text, start, start + MAX_FRONT_MATTER)
-        if conflict is not None:
-            raise Fault("a git merge conflict is left in the front matter", conflict.start(), _CONFLICT_HINT)
-        if len(text) - start > MAX_FRONT_MATTER:
-            raise _too_large(start)
-        raise Fault(
-            "the front matter is not closed",
-            opening.start(),
-            "add a line --- below the last field; a body that starts with a rule can use *** instead",
-        )
+        raise _unclosed(text, start)
     return _checked(text, Fences(start, closing.start(), closing.end()))
-
-
-def check(source: str) -> None:
-    """Refuse front matter that no YAML parser should see. Raises Fault. `split` has checked the size."""
-    conflict = _CONFLICT.search(source)
-    if conflict is not None:
-        raise Fault("a git merge conflict is left in the front matter", conflict.start(), _CONFLICT_HINT)
-    wrong = _NOT_TEXT.search(source)
-    if wrong is not None:
-        raise Fault(
-            f"the control character U+{ord(wrong[0]):04X} stands in the front matter",
-            wrong.start(),
-            "remove it, or write it as an escape inside double quotes",
-        )
-    lone = _LONE_CR.search(source)
-    if lone is not None:
-        raise Fault(
-            "a line ends with a carriage return alone",
-            lone.start(),
-            "use line feeds (LF) or CRLF as line ends",
-        )
-    directive = _DIRECTIVE.match(source)
-    if directive is not None:
-        raise Fault(
-            "YAML directives are not supported", directive.end() - 1, "remove the line that starts with %"
-        )
 
 
 def size(text: str) -> int:
@@ -143,15 +93,37 @@ def _too_large(index: int) -> Fault:
     )
 
 
+def _unclosed(text: str, start: int) -> Fault:
+    from mdcoord.formats.yamltext.bounds import merge_conflict
+
+    conflict = merge_conflict(text, start, start + MAX_FRONT_MATTER)
+    if conflict is not None:
+        return conflict
+    if len(text) - start > MAX_FRONT_MATTER:
+        return _too_large(start)
+    return Fault(
+        "the front matter is not closed",
+        0,
+        "add a line --- below the last field; a body that starts with a rule can use *** instead",
+    )
+
+
 def _refuse_lookalikes(text: str) -> None:
-    if _OPEN_CR.match(text):
-        raise Fault(
-            "the lines end with a carriage return alone", 0, "use line feeds (LF) or CRLF as line ends"
-        )
-    if _OPEN_ONLY.match(text):
+    """Raise Fault for a text without front matter that was meant to have some."""
+    first = text[:9].lstrip(BOM)
+    if first.startswith("---") and re.match(r"\ufeff?---[ \t]*(?:\r|\Z)", text):
+        if "\r" in text:
+            raise Fault(
+                "the lines end with a carriage return alone", 0, "use line feeds (LF) or CRLF as line ends"
+            )
         raise Fault("the front matter is not closed", 0, "add the fields and a line --- below them")
-    if _CONFLICT_FIRST.match(text):
-        raise Fault("a git merge conflict is left in the file", 0, _CONFLICT_HINT)
-    late = _OPEN_LATE.match(text)
-    if late is not None:
-        raise Fault("blank lines stand before the front matter", 0, "make --- the first line of the file")
+    if first.startswith("<<<<<<< "):
+        from mdcoord.formats.yamltext.bounds import CONFLICT_HINT
+
+        raise Fault("a git merge conflict is left in the file", 0, CONFLICT_HINT)
+    if not first.strip() or first[0] in " \t\r\n":
+        late = re.match(r"\ufeff?(?:[ \t]*\r?\n)+(?=---[ \t]*\r?\n[ \t]*[\w\"'-]+:[ \t\r\n])", text)
+        if late is not None:
+            raise Fault(
+                "blank lines stand before the front matter", late.end(), "make --- the first line of the file"
+            )

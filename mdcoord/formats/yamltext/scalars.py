@@ -10,9 +10,7 @@ import math
 import re
 from typing import Final
 
-MIN_INT: Final = -(2**63)
-MAX_INT: Final = 2**63 - 1
-"""The whole numbers that every reader (JSON, SQLite, Redis scripts in C) can hold."""
+from mdcoord.formats.yamltext.limits import MAX_INT, MIN_INT
 
 _WORDS: Final[dict[str, bool | None]] = {
     "": None,

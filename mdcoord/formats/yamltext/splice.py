@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, NamedTuple
 
-from mdcoord.formats.fields import same
+from mdcoord.formats.fields import keeps_order, same
 from mdcoord.formats.yamltext import emit
 from mdcoord.formats.yamltext.fault import Fault
 from mdcoord.formats.yamltext.tree import MAPPING, SCALAR, SEQUENCE, Node
@@ -88,7 +88,7 @@ class _Writer:
             return
         if node.shared:
             raise Fault("the value to change has an anchor (&) that is used", node.full_start, _ANCHOR_HINT)
-        if node.kind == MAPPING and isinstance(wanted, dict) and wanted and _order_fits(node, wanted):
+        if node.kind == MAPPING and isinstance(wanted, dict) and _fits(node, wanted):
             self.mapping(node, wanted, path)
         elif node.kind == SEQUENCE and isinstance(wanted, list) and wanted and node.items:
             self.sequence(node, wanted, path)
@@ -396,10 +396,9 @@ class _Writer:
         return not self.source[self.line_start(at) : at].strip(" \t")
 
 
-def _order_fits(node: Node, wanted: dict[str, Any]) -> bool:
-    """True when keeping, dropping and adding at the end gives the wanted order, and something stays."""
-    kept = [name for name in node.value if name in wanted]
-    return bool(kept) and kept == list(wanted)[: len(kept)]
+def _fits(node: Node, wanted: dict[str, Any]) -> bool:
+    """True when a mapping can become `wanted` entry by entry, and something stays to hold its place."""
+    return keeps_order(node.value, wanted) and any(name in wanted for name in node.value)
 
 
 def _dropped(old: list[Any], wanted: list[Any], named: set[int]) -> set[int]:

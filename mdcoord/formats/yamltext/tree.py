@@ -14,20 +14,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from mdcoord.formats.yamltext.bounds import check
 from mdcoord.formats.yamltext.explain import explain
 from mdcoord.formats.yamltext.fault import Fault
-from mdcoord.formats.yamltext.fence import check
+from mdcoord.formats.yamltext.limits import MAX_DEPTH, MAX_VALUES
 from mdcoord.formats.yamltext.scalars import NotJson, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-MAX_DEPTH: Final = 64
-"""How deep mappings and lists may be nested; the front matter itself is the first level."""
-
-MAX_VALUES: Final = 50_000
-"""How many keys and values (scalars, mappings, lists) one front matter may hold; it bounds time and memory.
-"""
 
 SCALAR: Final = 0
 ALIAS: Final = 1

@@ -1,13 +1,14 @@
 """The rules of claims, as pure functions over one small immutable value.
 
-A claim is a *lease with a fencing token* (M. Kleppmann, "How to do distributed locking", 2016): it is held for `ttl` seconds
-after the last renewal, and every write of the holder carries the token, which is refused once somebody else
-claimed the task. It protects what is written through mdcoord. It cannot protect anything else that a late holder does (a push,
-an e-mail): pass the token on where that matters.
+A claim is a *lease with a fencing token* (M. Kleppmann, "How to do distributed locking", 2016): it is held
+for `ttl` seconds after the last renewal, and every write of the holder carries the token, which is refused
+once somebody else claimed the task. It protects what is written through mdcoord. It cannot protect anything
+else that a late holder does (a push, an e-mail): pass the token on where that matters.
 
-Whether a lease is over is decided, in this order, by the holder's process (same machine), by the clock since boot
-(same boot), by watching the lease stay unchanged for its ttl on one's own clock (other machines, as Kubernetes' leader
-election does), and by the wall clock only long after the end and never for a stamp in the future.
+Whether a lease is over is decided, in this order, by the holder's process (same machine), by the clock since
+boot (same boot), by watching the lease stay unchanged for its ttl on one's own clock (other machines, as
+Kubernetes' leader election does), and by the wall clock only long after the end and never for a stamp in the
+future.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ REMEMBERED_OPS: Final = 64
 class Claimant:
     """Who acts: an agent in one session. Two sessions with the same agent name are two claimants.
 
-    With a `token` the token alone decides; without one, agent and session must be the claim's own. `pid` names the process
-    whose death ends the claim at once (on this machine); without it only time does.
+    With a `token` the token alone decides; without one, agent and session must be the claim's own. `pid`
+    names the process whose death ends the claim at once (on this machine); without it only time does.
     """
 
     agent: str
@@ -68,8 +69,9 @@ class Holder:
 class Lease:
     """The volatile state of claims on one task.
 
-    `attempt` is the high-water mark: it never goes back, whatever happens to the document. `ops` are the ids of the last
-    operations. `seen` is what other machines noticed: boot -> [token, beat, uptime of the first sight].
+    `attempt` is the high-water mark: it never goes back, whatever happens to the document. `ops` are the ids
+    of the last operations. `seen` is what other machines noticed: boot -> [token, beat, uptime of the first
+    sight].
     """
 
     attempt: int = 0
@@ -111,7 +113,8 @@ def take(
 ) -> Lease:
     """The lease after `who` claimed the task; the caller has made sure that it is free.
 
-    The attempt is one above the high-water mark and above `floor` (the attempt in the document), whichever is more.
+    The attempt is one above the high-water mark and above `floor` (the attempt in the document), whichever is
+    more.
     """
     attempt = max(lease.attempt if lease else 0, floor) + 1
     now = host.now()
@@ -177,15 +180,21 @@ def drop(lease: Lease, op: str | None = None) -> Lease:
     return replace(lease, holder=None, seen={}).after(op)
 
 
-def over(lease: Lease | None, host: Host) -> str | None:
-    """Why the holder may be robbed of the task now, as a short phrase; None while the lease is good (or free)."""
+def over(lease: Lease | None, host: Host, grace: float | None = None) -> str | None:
+    """Why the holder may be robbed of the task now, as a short phrase; None while the lease is good (or
+    free).
+
+    `grace` is the time in seconds for which a lease is left alone after its end (None: a share of its ttl,
+    GRACE).
+    """
     holder = lease.holder if lease else None
     if lease is None or holder is None:
         return None
+    allowed = holder.ttl + (GRACE * holder.ttl if grace is None else grace)
     if holder.pid and holder.processes == host.processes and not host.alive(holder.pid, holder.started):
         return "its process is gone"
     if holder.boot == host.boot:
-        return _spent(host.uptime() - holder.uptime, holder.ttl)
+        return "it expired" if host.uptime() - holder.uptime > allowed else None
     if (
         holder.pid
         and holder.host == host.name
@@ -193,18 +202,16 @@ def over(lease: Lease | None, host: Host) -> str | None:
     ):
         return "its machine was started again"
     token, beat, since = lease.seen.get(host.boot, ("", -1, 0.0))
-    if (token, beat) == (holder.token, holder.beat) and _spent(host.uptime() - since, holder.ttl):
+    if (token, beat) == (holder.token, holder.beat) and host.uptime() - since > allowed:
         return "no sign of life for its time to live"
     now = host.now()
-    if holder.renewed_at <= timestamp(now) and holder.expires_at < timestamp(
-        now - max(MAX_SKEW, GRACE * holder.ttl)
-    ):
-        return "it expired"
-    return None
+    long_ago = timestamp(now - max(MAX_SKEW, allowed - holder.ttl))
+    return "it expired" if holder.renewed_at <= timestamp(now) and holder.expires_at < long_ago else None
 
 
 def watch(lease: Lease, host: Host) -> Lease | None:
-    """The lease with the note that this machine has seen it in its present state; None when nothing is to be noted.
+    """The lease with the note that this machine has seen it in its present state; None when nothing is to be
+    noted.
 
     Needed only for leases of other machines: `over` times them from the first sight.
     """
@@ -215,7 +222,3 @@ def watch(lease: Lease, host: Host) -> Lease | None:
     if sight and sight[:2] == (holder.token, holder.beat):
         return None
     return replace(lease, seen={**lease.seen, host.boot: (holder.token, holder.beat, host.uptime())})
-
-
-def _spent(age: float, ttl: float) -> str | None:
-    return "it expired" if age > ttl * (1 + GRACE) else None

@@ -35,10 +35,16 @@ IN_PROGRESS: Final = "in_progress"
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The limits that apply to a task that says nothing itself: ttl in seconds, retry_limit in attempts."""
+    """What applies where a task or a call says nothing itself. Times are seconds.
 
-    ttl: float = 300.0
+    `heartbeat` is how often a claim is renewed in the background, at most a third of its ttl. `grace` is how
+    long a claim is left alone after its end; None: a tenth of its ttl.
+    """
+
+    ttl: float = 900.0
     retry_limit: int = 3
+    heartbeat: float = 60.0
+    grace: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ def attempt_of(fields: Mapping[str, Value]) -> int:
     return _whole(fields.get("attempt"))
 
 
-def standing(record: Record, lease: Lease | None, host: Host) -> Standing:
+def standing(record: Record, lease: Lease | None, host: Host, rules: Rules) -> Standing:
     """Who has the task, by its document and its lease together."""
     status = status_of(record.fields)
     if status in ENDED:
@@ -84,12 +90,12 @@ def standing(record: Record, lease: Lease | None, host: Host) -> Standing:
     if lease and lease.holder and lease.holder.session:
         if status in OPEN and attempt_of(record.fields) >= lease.attempt:
             return Standing(lease.holder, f"its document was set to {status}")
-        return Standing(lease.holder, over(lease, host))
+        return Standing(lease.holder, over(lease, host, rules.grace))
     if status != IN_PROGRESS:
         return Standing()
     note = _note(record, lease, host, 0.0)
     known = lease is not None and lease.holder is not None and lease.holder.token == note.token
-    return Standing(note, over(lease, host) if known else None)
+    return Standing(note, over(lease, host, rules.grace) if known else None)
 
 
 def observed(record: Record, lease: Lease | None, host: Host, rules: Rules) -> Lease | None:
@@ -134,7 +140,7 @@ def claim(
     if lease and lease.did(op):
         held(lease, who, record.key.name)
         return None
-    now = standing(record, lease, host)
+    now = standing(record, lease, host, rules)
     if not now.free:
         raise not_ready(record, [now.describe()], mine=_same(now.holder, who))
     reasons = obstacles(reopened(fields), statuses, host.stamp(), can, who.agent)
@@ -214,7 +220,7 @@ def release(record: Record, lease: Lease, host: Host, op: str | None) -> Change:
 def recover(record: Record, host: Host, rules: Rules) -> Change | None:
     """Take the task from a holder whose claim is over; None when it is not, or nobody has it."""
     lease = lease_of(record)
-    now = standing(record, lease, host)
+    now = standing(record, lease, host, rules)
     if now.holder is None or now.ended is None:
         return None
     kept = lease or Lease(attempt_of(record.fields))
@@ -378,7 +384,8 @@ def _adopt(lease: Lease | None, who: Claimant, host: Host, rules: Rules, attempt
 
 
 def _note(record: Record, lease: Lease | None, host: Host, ttl: float) -> Holder:
-    """Stands for the unknown holder of a task whose lease is lost; its document's changes are signs of life."""
+    """Stands for the unknown holder of a task whose lease is lost; its document's changes are signs of life.
+    """
     mark = hashlib.sha256(record.version.encode()).hexdigest()[:12]
     now = host.now()
     return Holder(

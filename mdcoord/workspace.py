@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from mdcoord.backends.base import Backend
+from mdcoord.backends.base import Backend, Unreadable
 from mdcoord.config import Config, load_config
 from mdcoord.errors import UsageError
 from mdcoord.host import Host
@@ -61,8 +61,16 @@ class Workspace:
         self.agent = agent or _environment("MDCOORD_AGENT", "CLAUDE_INSTANCE_ID")
         self.session = session or _environment("MDCOORD_SESSION") or os.urandom(6).hex()
         self.host = host or Host()
-        rules = Rules(self.config.claim_ttl, self.config.retry_limit)
-        self._env = Env(backend, self.session, self.agent, self.host, rules, self.config.stale_after)
+        self._env = Env(
+            backend,
+            self.session,
+            self.agent,
+            self.host,
+            _rules(self.config),
+            stale_after=self.config.stale_after,
+            lock_timeout=self.config.lock_timeout,
+            all_events=self.config.events == "all",
+        )
         self.tasks = Tasks(self._env)
         self.agents = Agents(self._env)
         self.events = Events(self._env)
@@ -162,6 +170,10 @@ class Workspace:
         fields = select if isinstance(select, str) else ",".join(select)
         return [chosen(row, fields) for row in rows]
 
+    def unreadable(self, kind: str) -> Sequence[Unreadable]:
+        """The files of a kind that cannot be read, which lists leave out; at most a second old."""
+        return [] if kind == "events" else self.backend.list(kind, max_age=1.0).unreadable
+
     def status(self) -> dict[str, Value]:
         """What is going on, as one mapping: where it is, and all that `upkeep.overview` finds."""
         from mdcoord.upkeep.overview import overview
@@ -174,7 +186,7 @@ class Workspace:
             "durability": self.config.durability,
             "agent": self.agent,
             "session": self.session,
-            **overview(self.backend, self.host, tasks, agents, self.tasks.why),
+            **overview(self.backend, self.host, self._env.rules, tasks, agents, self.tasks.why),
         }
 
     def recover(self) -> Sequence[Recovered]:
@@ -212,7 +224,8 @@ class Workspace:
         """Write a line into the communication log, the channel `log`. Raises UsageError, Busy."""
         if not message.strip():
             raise UsageError("there is nothing to log", hint="say in a few words what happened")
-        return self.events.publish(LOG, "note", agent=self.agent, message=message)
+        who = {"agent": self.agent} if self.agent else {}
+        return self.events.publish(LOG, "note", **who, message=message)
 
     def rotate(self, channel: str | None = None, keep: int | None = None) -> Mapping[str, int]:
         """Move the older events of all channels (or one) to the archive; how many, by channel.
@@ -289,6 +302,12 @@ class Workspace:
 
     def _resolved(self, path: str) -> Path:
         return ((self.root or Path()) / path).resolve()
+
+
+def _rules(config: Config) -> Rules:
+    # Where nobody set a grace, it follows the ttl of each claim, not the configured one.
+    grace = None if config.origin("grace") == "default" else config.grace
+    return Rules(config.claim_ttl, config.retry_limit, config.heartbeat_interval, grace)
 
 
 def _isolated(folder: Path) -> bool:

@@ -62,7 +62,7 @@ class Config:
     """How long a claim is left alone after its end. Default: a tenth of `claim_ttl`."""
 
     durability: str = _setting("coordination.durability", Choice("full", "data", "none"), "full")
-    """What is on the disk before a write is acknowledged: file and directory, file only (`data`), or nothing."""
+    """What is on the disk before a write is acknowledged: file and directory, only the file, or nothing."""
 
     lock_timeout: float = _setting("coordination.lock_timeout", Seconds(zero=True), 10.0)
     """How long a write waits for a lock before it fails; 0 does not wait."""
@@ -72,6 +72,13 @@ class Config:
 
     worktrees: str = _setting("coordination.worktrees", Choice("shared", "isolated"), "shared")
     """Whether linked git worktrees use the workspace of the main one, or each its own."""
+
+    events: str = _setting("coordination.events", Choice("important", "all"), "important")
+    """Which events of tasks are published: failed, dead, recovered and retried; or all, also created,
+    claimed, completed and released.
+
+    Each event is a second synced write: with `all`, claiming and completing take about twice as long.
+    """
 
     # Section `tasks`: how work is handed out.
 

@@ -72,7 +72,7 @@ class Agents(Documents[Agent]):
             before[:] = [record.fields.get("status")]
             return Change(set={**changes, ("last_updated",): self._env.host.stamp()})
 
-        agent = self._typed(self._backend.write(self._key(name), decide))
+        agent = self._typed(self._env.write(self._key(name), decide))
         if agent.status != before[0]:
             data = {"agent_id": agent.id, "status": agent.status, "previous": before[0]}
             announce(self._env, AGENTS, "agent_status_updated", data)

@@ -41,7 +41,7 @@ class Claim:
     you write to. Safe to use from several threads.
     """
 
-    def __init__(self, verbs: Verbs, task: Task, who: Claimant, beater: Beater | None) -> None:
+    def __init__(self, verbs: Verbs, task: Task, who: Claimant, pause: float, beater: Beater | None) -> None:
         lease = lease_of(task.record)
         holder = lease.holder if lease else None
         if lease is None or holder is None:
@@ -58,7 +58,7 @@ class Claim:
         self.ttl = holder.ttl
         self.expires_at = holder.expires_at
         if beater:
-            beater.add(self._beat, holder.ttl / SHARE)
+            beater.add(self._beat, min(pause, holder.ttl / SHARE))
 
     @property
     def id(self) -> str:

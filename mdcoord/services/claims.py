@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from mdcoord.backends.base import DEFAULT_WAIT
 from mdcoord.errors import (
     Busy,
     ClaimLost,
@@ -71,7 +70,7 @@ class Claims(Documents[Task]):
         pid: int | None = None,
         op: str | None = None,
         heartbeat: bool = True,
-        wait: float = DEFAULT_WAIT,
+        wait: float | None = None,
     ) -> Claim:
         """Claim this task, or without an id the best one that is ready: highest priority, then oldest.
 
@@ -89,11 +88,14 @@ class Claims(Documents[Task]):
             )
         if pid is None and heartbeat:
             pid = os.getpid()
+        wait = self._env.lock_timeout if wait is None else wait
         who = self._env.claimant(agent, session, None, pid)
         wanted = None if can is None else frozenset(can)
         taking = _Taking(self, who, wanted, ttl, _op("claim", op))
         record = taking.by_id(self._key(id), wait) if id is not None else taking.next(self._queue, wait)
-        return Claim(self, self._typed(record), who, self._beater if heartbeat else None)
+        return Claim(
+            self, self._typed(record), who, self._env.rules.heartbeat, self._beater if heartbeat else None
+        )
 
     def heartbeat(
         self,
@@ -217,7 +219,7 @@ class Claims(Documents[Task]):
         Raises Conflict for one in progress.
         """
         env, op = self._env, _op("retry", op)
-        task = self._typed(self._backend.write(self._key(id), lambda record: retry(record, env.host, op)))
+        task = self._typed(self._env.write(self._key(id), lambda record: retry(record, env.host, op)))
         self._queue.forget()
         announce(env, TASKS, "task_retried", {"task_id": task.id, "attempt": task.attempt})
         return task
@@ -239,7 +241,7 @@ class Claims(Documents[Task]):
                 return None
             return step(record, hold(record, who, env.host, env.rules))
 
-        return self._typed(self._backend.write(self._key(id), decide))
+        return self._typed(self._env.write(self._key(id), decide))
 
     def _routine(self, name: str, task: Task, who: Claimant) -> None:
         if self._env.all_events:
@@ -306,11 +308,13 @@ class _Taking:
                 time.sleep(0.001 + os.urandom(1)[0] / 50_000)
 
     def _try(self, candidate: Record, sure: bool) -> Record | None:
-        """Claim one candidate. Unless the list is `sure`, one whose attempts have gone on since is left to the next list."""
+        """Claim one candidate. Unless the list is `sure`, one whose attempts have gone on since is left to
+        the next list.
+        """
         lease: Lease | None = self._backend.lease(candidate.key)
         if lease and not sure and lease.attempt > attempt_of(candidate.fields):
             return None
-        if lease and not standing(candidate, lease, self._env.host).free:
+        if lease and not standing(candidate, lease, self._env.host, self._env.rules).free:
             return None
         try:
             return self._take(candidate.key, 0)
@@ -340,7 +344,7 @@ class _Taking:
             op=self._op,
         )
         if change is not None:
-            self._before = standing(record, record.lease, env.host)
+            self._before = standing(record, record.lease, env.host, env.rules)
         return change
 
     def _status(self, task: str) -> str | None:

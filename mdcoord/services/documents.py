@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from mdcoord.backends.base import Decide, Unreadable
+from mdcoord.backends.base import Decide
 from mdcoord.errors import AlreadyExists, NotFound, UsageError
 from mdcoord.model import ANY, ID_FIELD, KEEP, Change, Expect, Key, Path, Record, Value
 from mdcoord.records import TYPES, Own, TypedRecord
@@ -47,7 +47,7 @@ class Documents(Generic[R]):
     def list(self, where: Where = None, *, sort: str | None = None, limit: int | None = None) -> Sequence[R]:
         """The documents that meet a query, in the order of `sort` (`-priority,title`), else by name.
 
-        Files that cannot be read are left out; `unreadable` names them. Raises QueryError.
+        Files that cannot be read are left out; `Workspace.unreadable` names them. Raises QueryError.
         """
         rows: Iterable[R] = self._all()
         if where is not None:
@@ -57,10 +57,6 @@ class Documents(Generic[R]):
 
             rows = order(rows, sort)  # type: ignore[assignment]  # it returns the very rows
         return [*rows][:limit]
-
-    def unreadable(self) -> Sequence[Unreadable]:
-        """The files of this kind that cannot be read, as they were at most a second ago."""
-        return self._backend.list(self.kind, max_age=1.0).unreadable
 
     def update(
         self,
@@ -105,7 +101,7 @@ class Documents(Generic[R]):
         if change.touches_document and stamp not in change.set:
             stamped = {**change.set, stamp: self._env.host.stamp()}
             change = Change(stamped, change.delete, change.append, change.body, change.lease)
-        return self._typed(self._backend.write(key, change, expect))
+        return self._typed(self._env.write(key, change, expect))
 
     def _put(self, name: str, fields: Mapping[str, Value], change: Change | Decide) -> R:
         """Change a document, or make it with `fields` where there is none."""
@@ -116,7 +112,7 @@ class Documents(Generic[R]):
                 return self._typed(self._backend.create(self.kind, fields, name=name))
             except AlreadyExists:
                 key = Key.of(self.kind, name)  # somebody made it just now
-        return self._typed(self._backend.write(key, change)) if callable(change) else self._write(key, change)
+        return self._typed(self._env.write(key, change)) if callable(change) else self._write(key, change)
 
     def _key(self, name: str) -> Key:
         return self._backend.resolve(self.kind, name)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mdcoord.backends.base import Backend
+from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide
 from mdcoord.errors import UsageError
 from mdcoord.host import Host
 from mdcoord.leases import Claimant
 from mdcoord.lifecycle import Rules
+from mdcoord.model import ANY, Change, Expect, Key, Record
 
 
 @dataclass(frozen=True, slots=True)
 class Env:
     """One caller on one backend.
 
-    `stale_after` is in seconds; `all_events` publishes routine events of tasks, too.
+    `stale_after` is in seconds, and so is `lock_timeout`, the longest wait for a document's lock.
+    `all_events` publishes the routine events of tasks, too.
     """
 
     backend: Backend
@@ -24,7 +26,12 @@ class Env:
     host: Host = field(default_factory=Host)
     rules: Rules = field(default_factory=Rules)
     stale_after: float = 3600.0
+    lock_timeout: float = DEFAULT_WAIT
     all_events: bool = False
+
+    def write(self, key: Key, change: Change | Decide, expect: Expect = ANY) -> Record:
+        """`Backend.write`, waiting for the lock as long as the caller is ready to."""
+        return self.backend.write(key, change, expect, wait=self.lock_timeout)
 
     def claimant(
         self,

@@ -96,7 +96,7 @@ class Queue:
 
     def _over(self, record: Record) -> bool:
         lease: Lease | None = self._env.backend.lease(record.key)
-        if standing(record, lease, self._env.host).free:
+        if standing(record, lease, self._env.host, self._env.rules).free:
             return True
         if observed(record, lease, self._env.host, self._env.rules):
             self._note(record.key)

@@ -15,6 +15,7 @@ from mdcoord.records import Own, Task
 from mdcoord.services.claims import Claims
 from mdcoord.services.documents import Names
 from mdcoord.services.env import Env
+from mdcoord.services.events import TASKS, announce
 
 
 class Tasks(Claims):
@@ -75,13 +76,18 @@ class Tasks(Claims):
         kept = {name: value for name, value in given.items() if value is not None and value != []}
         record = self._backend.create("task", {**kept, **(fields or {})}, body=body, name=id)
         self._queue.forget()
+        if self._env.all_events:
+            data = {"task_id": record.key.id, "title": title, "agent": self._env.agent}
+            announce(self._env, TASKS, "task_created", data)
         return self._typed(self._unheld(record))
 
     def remove(self, name: str) -> str:
-        """Move a task to the archive and return its name there. Raises NotFound, and Conflict while it is held."""
+        """Move a task to the archive and return its name there. Raises NotFound, and Conflict while it is
+        held.
+        """
 
         def check(record: Record) -> None:
-            now = standing(record, record.lease, self._env.host)
+            now = standing(record, record.lease, self._env.host, self._env.rules)
             if not now.free:
                 raise Conflict(
                     f"{record.key.name} cannot be removed: {now.describe()}", hint="its holder may release it"
@@ -93,8 +99,7 @@ class Tasks(Claims):
 
     def get(self, name: str) -> Task:
         """One task, with who holds it, by its file's name or its id. Raises NotFound, InvalidDocument."""
-        record = self._backend.read(self._key(name))
-        return self._own(record, self._status)
+        return super().get(name)
 
     def update(
         self,
@@ -123,7 +128,7 @@ class Tasks(Claims):
         """
         record = self._backend.read(self._key(name))
         host = self._env.host
-        now = standing(record, record.lease, host)
+        now = standing(record, record.lease, host, self._env.rules)
         if not now.free:
             return [now.describe()]
         return obstacles(reopened(record.fields), self._status, host.stamp(), can, agent)
@@ -132,7 +137,7 @@ class Tasks(Claims):
         """A new task, without the claim that somebody still has on an earlier one of its name."""
         if not record.lease or not record.lease.holder:
             return record
-        return self._backend.write(record.key, lambda found: Change(lease=drop(found.lease)))
+        return self._env.write(record.key, lambda found: Change(lease=drop(found.lease)))
 
     def _refuse(self, path: Path) -> None:
         super()._refuse(path)
@@ -144,14 +149,16 @@ class Tasks(Claims):
     def _all(self) -> Sequence[Task]:
         records = self._backend.list("task").records
         known = statuses(records)
-        return [self._own(record, known.get) for record in records]
+        return [self._typed(record, self._facts(record, known.get)) for record in records]
 
-    def _own(self, record: Record, status: StatusOf) -> Task:
-        own: Own = {
+    def _typed(self, record: Record, own: Own | None = None) -> Task:
+        return super()._typed(record, own or self._facts(record, self._status))
+
+    def _facts(self, record: Record, status: StatusOf) -> Own:
+        return {
             "_ready": lambda: _ready(record, status, self._env.host.stamp()),
             "_stale": lambda: is_stale(self._env, record),
         }
-        return self._typed(record, own)
 
     def _status(self, task: str) -> str | None:
         try:

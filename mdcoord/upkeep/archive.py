@@ -20,8 +20,8 @@ Due = Callable[[Record], bool]
 class Summary:
     """What was archived, or would be.
 
-    `archived` gives for each document its name in the archive ("" in a dry run). `waiting` are ended tasks that
-    stay because others that are not ended depend on them.
+    `archived` gives for each document its name in the archive ("" in a dry run). `waiting` are ended tasks
+    that stay because others that are not ended depend on them.
     """
 
     archived: Mapping[str, str] = field(default_factory=dict)

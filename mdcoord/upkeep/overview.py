@@ -8,7 +8,7 @@ from typing import Final
 
 from mdcoord.backends.base import Backend
 from mdcoord.host import Host
-from mdcoord.lifecycle import IN_PROGRESS, standing
+from mdcoord.lifecycle import IN_PROGRESS, Rules, standing
 from mdcoord.model import KINDS, Value
 from mdcoord.readiness import OPEN, rank
 from mdcoord.records import Agent, Task
@@ -21,7 +21,7 @@ Why = Callable[[str], Sequence[str]]
 
 
 def overview(
-    backend: Backend, host: Host, tasks: Sequence[Task], agents: Sequence[Agent], why: Why
+    backend: Backend, host: Host, rules: Rules, tasks: Sequence[Task], agents: Sequence[Agent], why: Why
 ) -> dict[str, Value]:
     """Counts of tasks by status, how many are ready, agents, claims, and what is stale or unreadable.
 
@@ -32,7 +32,7 @@ def overview(
         "tasks": _tally(task.status for task in tasks),
         "ready": ready,
         "agents": [_agent(agent) for agent in agents],
-        "claims": [_claim(backend, host, task) for task in tasks if task.status == IN_PROGRESS],
+        "claims": [_claim(backend, host, rules, task) for task in tasks if task.status == IN_PROGRESS],
         "waiting": [] if ready else _waiting(tasks, why),
         "stale": [record.key.name for record in (*tasks, *agents) if record["_stale"]],
         "channels": [*backend.channels()],
@@ -49,10 +49,10 @@ def _agent(agent: Agent) -> dict[str, Value]:
     }
 
 
-def _claim(backend: Backend, host: Host, task: Task) -> dict[str, Value]:
+def _claim(backend: Backend, host: Host, rules: Rules, task: Task) -> dict[str, Value]:
     """Who holds a task; `over` says why the claim may be taken from its holder, None while it is good."""
     lease = backend.lease(task.key)
-    now = standing(task.record, lease, host)
+    now = standing(task.record, lease, host, rules)
     holder = now.holder
     return {
         "task_id": task.id,

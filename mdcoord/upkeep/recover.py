@@ -34,7 +34,7 @@ def recover_all(backend: Backend, host: Host, rules: Rules, publish: Publish) ->
     found = []
     for record in backend.list("task").records:
         lease = backend.lease(record.key)
-        over = standing(record, lease, host).ended is not None
+        over = standing(record, lease, host, rules).ended is not None
         if over or observed(record, lease, host, rules) is not None:
             recovered = _recover(backend, record.key, host, rules, publish)
             found += [recovered] if recovered else []
@@ -48,7 +48,7 @@ def _recover(backend: Backend, key: Key, host: Host, rules: Rules, publish: Publ
         nonlocal before
         change = recover(record, host, rules)
         if change is not None:
-            before = standing(record, record.lease, host)
+            before = standing(record, record.lease, host, rules)
             return change
         noted = observed(record, record.lease, host, rules)
         return None if noted is None else Change(lease=noted)

@@ -378,6 +378,21 @@ class ClaimsContract(ContractBase):
         self.claim(w).complete()
         assert self.names(w) == []
 
+    def test_all_events(self, opened: Open) -> None:
+        w = opened(config=Config(events="all"))
+        w.tasks.create("Train", id="train")
+        self.claim(w).release()
+        self.claim(w).complete()
+        assert self.names(w) == [
+            "task_created",
+            "task_claimed",
+            "task_released",
+            "task_claimed",
+            "task_completed",
+        ]
+        last = w.events.last("tasks", 1)[0]
+        assert dict(last.data) == {"task_id": "train", "agent": "ada", "attempt": 2}
+
     # -- losing a claim
 
     def test_late_writers_are_refused(self, w: Workspace, host: FakeHost, opened: Open) -> None:

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
+from typing import NoReturn
 
 
-def main() -> None:
-    """Run the command line of this process and exit with its code."""
+def main() -> NoReturn:
+    """Run the command line of this process and end the process with its exit code."""
     # A command lives for milliseconds and leaves no garbage worth a collection; one that stays turns it on.
     gc.disable()
     from mdcoord.interfaces.cli.app import cli
 
-    cli.main(sys.argv[1:], "mdcoord")
+    try:
+        cli.main(sys.argv[1:], "mdcoord")
+    except SystemExit as end:
+        leave(end.code if isinstance(end.code, int) else 0)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once; the command has closed the workspace and flushed its output.
+
+    Taking the interpreter down piece by piece costs a tenth of a command's whole time and gives nothing back
+    that the system does not take anyway.
+    """
+    try:
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from mdcoord.interfaces.cli.details import details
 from mdcoord.interfaces.cli.options import list_options, named, pairs_argument, words
 from mdcoord.interfaces.cli.output import put, put_all
 from mdcoord.interfaces.cli.values import flat
+from mdcoord.interfaces.cli.warning import warn_unreadable
 from mdcoord.records import Agent
 
 HEADS = ("AGENT", "STATUS", "LAST SEEN", "WORKLOAD", "CAN", "TYPE")
@@ -73,8 +74,10 @@ def change(call: Call, name: str, pairs: tuple[str, ...]) -> None:
 @list_options
 def listing(call: Call, where: str | None, sort: str | None, limit: int | None) -> None:
     """List agents: what they do, when they were last seen."""
-    found = call.workspace().agents.list(where, sort=sort, limit=limit)
-    put_all(call, found, HEADS, row, empty="no agents")
+    workspace = call.workspace()
+    found = workspace.agents.list(where, sort=sort, limit=limit)
+    put_all(call, found, HEADS, _row, empty="no agents")
+    warn_unreadable(call, workspace, "agent")
 
 
 @verb("show", example="mdcoord agent show ai-engineer")
@@ -93,8 +96,7 @@ def remove(call: Call, name: str) -> None:
     put(call, {"archived": archived}, f"archived as {archived}")
 
 
-def row(found: Agent) -> tuple[str, ...]:
-    """An agent as a line of a table with these heads."""
+def _row(found: Agent) -> tuple[str, ...]:
     workload = found.metrics.get("workload_pct")
     seen = age(found.last_heartbeat or found.last_updated)
     return (

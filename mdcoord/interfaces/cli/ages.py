@@ -7,21 +7,19 @@ from typing import Any, Final
 
 from mdcoord.formats.times import instant
 
-_STEPS: Final = ((86400.0, "d"), (3600.0, "h"), (60.0, "m"), (1.0, "s"))
+_STEPS: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 def span(seconds: float) -> str:
-    """`45s`, `4m`, `4h30m`, `12d`: the two largest units that say something, as a duration can be typed."""
-    left = max(0.0, seconds)
-    for index, (size, unit) in enumerate(_STEPS):
-        if left >= size or unit == "s":
-            whole, rest = divmod(left, size)
-            if unit not in "dh":
-                return f"{whole:.0f}{unit}"
+    """`45s`, `4m30s`, `4h30m`, `12d`: the largest unit, and the next one below ten of it."""
+    whole = max(0, round(seconds))
+    for index, (size, unit) in enumerate(_STEPS[:-1]):
+        if whole >= size:
+            count, rest = divmod(whole, size)
             smaller, name = _STEPS[index + 1]
-            part = rest // smaller
-            return f"{whole:.0f}{unit}{part:.0f}{name}" if part and whole < 10 else f"{whole:.0f}{unit}"
-    return "0s"
+            part = rest // smaller if count < 10 else 0
+            return f"{count}{unit}{part}{name}" if part else f"{count}{unit}"
+    return f"{whole}s"
 
 
 def age(stamp: Any) -> str:

@@ -127,8 +127,11 @@ class Root(Group):
 
                 return shell_complete(self, {"obj": Call()}, program, COMPLETE, asked)
             try:
-                with self.make_context(program, arguments, obj=Call(), **extra) as context:
+                with self.make_context(program, [*arguments], obj=Call(), **extra) as context:
                     return self.invoke(context)
+            except click.exceptions.NoArgsIsHelpError as error:
+                click.echo(error.format_message())
+                return 0
             except click.exceptions.Exit as end:
                 return end.exit_code
 

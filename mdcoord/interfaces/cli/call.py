@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -19,14 +18,17 @@ AGENT_VARIABLES: Final = ("MDCOORD_AGENT", "CLAUDE_INSTANCE_ID")
 """Where the agent's name comes from when no option says it, first one first."""
 
 
-@dataclass
 class Call:
-    """The options that every command takes, before or after the sub-command. The later one counts."""
+    """The options that every command takes, before or after the sub-command. The later one counts.
 
-    root: str | None = None
-    backend: str | None = None
-    named_agent: str | None = None
-    json: bool = False
+    `named_agent` is what `--agent` says, without the environment.
+    """
+
+    def __init__(self) -> None:
+        self.root: str | None = None
+        self.backend: str | None = None
+        self.named_agent: str | None = None
+        self.json = False
 
     @property
     def agent(self) -> str | None:

@@ -10,6 +10,7 @@ from mdcoord.errors import InvalidDocument
 from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.output import clean, json_line, note, write
+from mdcoord.interfaces.cli.warning import located
 
 if TYPE_CHECKING:
     from mdcoord.upkeep.check import Finding
@@ -33,6 +34,5 @@ def check(call: Call, files: tuple[str, ...]) -> int:
 
 
 def _text(finding: Finding) -> str:
-    place = finding.path if finding.line is None else f"{finding.path}:{finding.line}"
     hint = f"\n  hint: {clean(finding.hint)}" if finding.hint else ""
-    return f"{clean(place)}: {clean(finding.message)}{hint}"
+    return located(finding.path, finding.line, finding.message) + hint

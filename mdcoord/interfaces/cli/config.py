@@ -8,7 +8,7 @@ import click
 
 from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
-from mdcoord.interfaces.cli.details import inline
+from mdcoord.interfaces.cli.details import cell
 from mdcoord.interfaces.cli.output import note, put, table, write
 
 
@@ -25,14 +25,17 @@ def config(call: Call, show_origin: bool) -> None:
         both = {key: {"value": value, "origin": origins[key]} for key, value in values.items()}
         put(call, both if show_origin else values, "")
         return
+    columns = 3 if show_origin else 2
     heads = ("SETTING", "VALUE", "ORIGIN")
-    rows = [(key, _shown(value), origins[key])[: 3 if show_origin else 2] for key, value in values.items()]
-    write(table(heads[: 3 if show_origin else 2], rows))
+    rows = [(key, _shown(value), origins[key])[:columns] for key, value in values.items()]
+    write(table(heads[:columns], rows))
     for path, line, key in settings.unknown:
         note(f"({path}:{line}: {key} is no setting of mdcoord)")
 
 
 def _shown(value: Any) -> str:
-    if value is None or value in ((), {}):
-        return "-"
-    return inline(list(value) if isinstance(value, tuple) else value)
+    if isinstance(value, float):
+        return f"{value:g}s"
+    return (
+        "-" if value is None or value in ((), {}) else cell([*value] if isinstance(value, tuple) else value)
+    )

@@ -10,10 +10,11 @@ from mdcoord.errors import NotFound
 from mdcoord.interfaces.cli.ages import age
 from mdcoord.interfaces.cli.base import Group, verb
 from mdcoord.interfaces.cli.call import Call
-from mdcoord.interfaces.cli.details import details, inline
+from mdcoord.interfaces.cli.details import cell, details
 from mdcoord.interfaces.cli.options import list_options, named, pairs_argument
 from mdcoord.interfaces.cli.output import json_line, put, put_all, write
 from mdcoord.interfaces.cli.values import mapping_from, nested
+from mdcoord.interfaces.cli.warning import warn_unreadable
 
 _HERE = "mdcoord.interfaces.cli.context"
 
@@ -66,16 +67,17 @@ def get(call: Call, name: str, field: str | None) -> None:
     if value is None:
         known = ", ".join(found.data)
         raise NotFound(f"{found.key.name} has no {field!r} in its data", hint=f"its fields: {known}")
-    write(json_line(value) if call.json else inline(value))
+    write(json_line(value) if call.json else cell(value))
 
 
 @verb("list", example="mdcoord context list")
 @list_options
 def listing(call: Call, where: str | None, sort: str | None, limit: int | None) -> None:
     """List contexts."""
+    workspace = call.workspace()
     put_all(
         call,
-        call.workspace().context.list(where, sort=sort, limit=limit),
+        workspace.context.list(where, sort=sort, limit=limit),
         ("CONTEXT", "PROJECT", "BY", "UPDATED", "TITLE"),
         lambda found: (
             found.id,
@@ -86,3 +88,4 @@ def listing(call: Call, where: str | None, sort: str | None, limit: int | None) 
         ),
         empty="no contexts",
     )
+    warn_unreadable(call, workspace, "context")

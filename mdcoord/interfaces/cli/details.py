@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from mdcoord.errors import MdcoordError
 from mdcoord.interfaces.cli.ages import age
-from mdcoord.interfaces.cli.output import clean, paint, pairs, uncontrolled
+from mdcoord.interfaces.cli.output import clean, json_line, paint, pairs, uncontrolled
 from mdcoord.model import ID_FIELD
 from mdcoord.records import TypedRecord
+
+_EMPTY_VIEW: Final = r"<!-- mdcoord:view \S+ -->\r?\n<!-- /mdcoord:view -->\r?\n?"
 
 
 def details(record: TypedRecord, **more: str) -> str:
@@ -30,13 +34,9 @@ def shown(value: Any) -> str:
     if isinstance(value, str):
         passed = age(value)
         return f"{value} ({passed})" if passed else value.rstrip("\n")
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int | float):
-        return str(value)
     if isinstance(value, list):
         return _listed(value)
-    return _mapped(value)
+    return _mapped(value) if isinstance(value, Mapping) else cell(value)
 
 
 def _listed(items: list[Any]) -> str:
@@ -47,18 +47,25 @@ def _listed(items: list[Any]) -> str:
 
 
 def _mapped(value: Mapping[str, Any]) -> str:
-    if any(isinstance(item, dict | list) for item in value.values()):
-        import json
-
-        return json.dumps(value, ensure_ascii=False, indent=2)
-    return "\n".join(f"{name}: {inline(item)}" for name, item in value.items())
+    return "\n".join(f"{name}: {cell(item)}" for name, item in value.items())
 
 
 def inline(item: Any) -> str:
-    """A value of a field on one line."""
+    """A value of a field on one line, for reading."""
     if isinstance(item, Mapping):
         return ", ".join(f"{name}: {inline(value)}" for name, value in item.items())
-    return ", ".join(map(inline, item)) if isinstance(item, list) else str(item)
+    return ", ".join(map(inline, item)) if isinstance(item, list) else cell(item)
+
+
+def cell(value: Any) -> str:
+    """A value of a field on one line, exactly: text as it is, a list of texts with commas, else JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    return json_line(value)
 
 
 def _prose(body: str) -> str:
@@ -66,6 +73,9 @@ def _prose(body: str) -> str:
     if "<!-- mdcoord:view" in body:
         from mdcoord.formats.views import strip_views
 
-        body = strip_views(body)
+        try:
+            body = re.sub(_EMPTY_VIEW, "", strip_views(body))
+        except MdcoordError:
+            pass  # a mark without its other half: `check` tells, and here the text is shown as it is
     lines = [uncontrolled(line) for line in body.strip("\n").split("\n")]
     return "\n" + "\n".join(lines) if any(lines) else ""

@@ -13,7 +13,7 @@ import click
 from mdcoord.errors import NotFound
 from mdcoord.interfaces.cli.base import Group, verb
 from mdcoord.interfaces.cli.call import Call
-from mdcoord.interfaces.cli.details import inline
+from mdcoord.interfaces.cli.details import cell
 from mdcoord.interfaces.cli.options import pairs_argument
 from mdcoord.interfaces.cli.output import clean, json_line, put, put_all, write
 from mdcoord.interfaces.cli.polling import pauses
@@ -122,5 +122,5 @@ def _json(found: EventRecord) -> str:
 
 
 def _text(found: EventRecord) -> str:
-    facts = " ".join(f"{name}={inline(value)}" for name, value in found.data.items())
+    facts = " ".join(f"{name}={cell(value)}" for name, value in found.data.items())
     return clean(f"{found.time}  {found.name}  {facts}".rstrip() + f"  [{found.cursor}]")

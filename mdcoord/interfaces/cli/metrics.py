@@ -11,6 +11,7 @@ from mdcoord.interfaces.cli.details import details, inline
 from mdcoord.interfaces.cli.options import named, pairs_argument
 from mdcoord.interfaces.cli.output import put, put_all
 from mdcoord.interfaces.cli.values import nested
+from mdcoord.interfaces.cli.warning import warn_unreadable
 
 _HERE = "mdcoord.interfaces.cli.metrics"
 
@@ -38,15 +39,16 @@ def record(call: Call, name: str, pairs: tuple[str, ...]) -> None:
 @named("metrics", "name", required=False)
 def show(call: Call, name: str | None) -> None:
     """Show figures; without a name, the latest of all."""
-    documents = call.workspace().metrics
+    workspace = call.workspace()
     if name is not None:
-        found = documents.show(name)
+        found = workspace.metrics.show(name)
         put(call, found.as_dict(), lambda: details(found))
         return
     put_all(
         call,
-        documents.list(),
+        workspace.metrics.list(),
         ("METRICS", "UPDATED", "VALUES"),
         lambda found: (found.id, age(found.last_updated), inline(found.latest)),
         empty="no metrics",
     )
+    warn_unreadable(call, workspace, "metrics")

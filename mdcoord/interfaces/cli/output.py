@@ -31,7 +31,8 @@ def write(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Something for the person, to stderr."""
+    """Something for the person, to stderr, after the data so far."""
+    sys.stdout.flush()
     sys.stderr.write(_printable(text, sys.stderr) + "\n")
 
 

@@ -13,6 +13,7 @@ from mdcoord.interfaces.cli.details import details
 from mdcoord.interfaces.cli.options import named, pairs_argument
 from mdcoord.interfaces.cli.output import put, put_all
 from mdcoord.interfaces.cli.values import nested, share_of
+from mdcoord.interfaces.cli.warning import warn_unreadable
 
 _HERE = "mdcoord.interfaces.cli.progress"
 
@@ -40,14 +41,14 @@ def put_progress(call: Call, project: str, pairs: tuple[str, ...]) -> None:
 @named("progress", "project", required=False)
 def show(call: Call, project: str | None) -> None:
     """Show how far a project is; without a name, how far all are."""
-    documents = call.workspace().progress
+    workspace = call.workspace()
     if project is not None:
-        found = documents.show(project)
+        found = workspace.progress.show(project)
         put(call, found.as_dict(), lambda: details(found))
         return
     put_all(
         call,
-        documents.list(),
+        workspace.progress.list(),
         ("PROJECT", "STATUS", "PROGRESS", "PHASE", "UPDATED", "TITLE"),
         lambda found: (
             found.id,
@@ -59,6 +60,7 @@ def show(call: Call, project: str | None) -> None:
         ),
         empty="no progress was set",
     )
+    warn_unreadable(call, workspace, "progress")
 
 
 def _fields(pairs: tuple[str, ...]) -> dict[str, Any]:

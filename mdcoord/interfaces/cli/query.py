@@ -9,8 +9,9 @@ import click
 
 from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
-from mdcoord.interfaces.cli.details import inline
+from mdcoord.interfaces.cli.details import cell
 from mdcoord.interfaces.cli.output import put, put_all
+from mdcoord.interfaces.cli.warning import warn_unreadable
 
 DEFAULT = {
     "task": "_id,status,priority,assigned_agent,progress,title",
@@ -51,9 +52,10 @@ def query(
     if count:
         put(call, {"count": len(rows)}, str(len(rows)))
         return
+    warn_unreadable(call, workspace, kind)
     heads = (chosen or "").split(",")
     put_all(call, rows, heads, lambda row: _cells(row), empty="nothing found")
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    return ["" if value is None else inline(value) for value in row.values()]
+    return [cell(value) for value in row.values()]

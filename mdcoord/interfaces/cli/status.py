@@ -8,6 +8,7 @@ from mdcoord.interfaces.cli.ages import age, left
 from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.output import clean, paint, put, table
+from mdcoord.interfaces.cli.warning import located
 
 SHOWN = 10
 """How many lines each part has at most, so that all fits on one screen."""
@@ -26,7 +27,7 @@ def _text(found: dict[str, Any]) -> str:
         _tasks(found),
         _listed("Claims", ("ID", "AGENT", "PROGRESS", "TIME LEFT", "TITLE"), found["claims"], _claim),
         _listed("Agents", ("AGENT", "STATUS", "LAST SEEN"), found["agents"], _agent),
-        _listed("Cannot be read", ("FILE", "PROBLEM"), found["unreadable"], _unreadable),
+        _listed("Cannot be read", ("PROBLEM",), found["unreadable"], _unreadable),
     ]
     return "\n\n".join(filter(None, parts))
 
@@ -72,4 +73,4 @@ def _agent(item: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _unreadable(item: dict[str, Any]) -> tuple[str, ...]:
-    return (item["path"] if item["line"] is None else f"{item['path']}:{item['line']}", item["message"])
+    return (located(item["path"], item["line"], item["message"]),)

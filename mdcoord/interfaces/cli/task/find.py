@@ -14,6 +14,7 @@ from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.details import details
 from mdcoord.interfaces.cli.options import list_options, named, words
 from mdcoord.interfaces.cli.output import note, put, put_all
+from mdcoord.interfaces.cli.warning import warn_unreadable
 from mdcoord.records import Task
 
 HIDDEN = ("completed", "cancelled")
@@ -40,7 +41,8 @@ def listing(
 
     With --agent only those of that agent.
     """
-    found = call.workspace().tasks.list(where, sort=sort)
+    workspace = call.workspace()
+    found = workspace.tasks.list(where, sort=sort)
     hidden: Counter[str] = Counter()
     if status:
         wanted = frozenset(words(status))
@@ -53,6 +55,7 @@ def listing(
     if ready:
         found = [task for task in found if task.ready]
     put_all(call, found[:limit], HEADS, _row, empty="no tasks")
+    warn_unreadable(call, workspace, "task")
     if hidden and not call.json:
         note(f"({', '.join(f'{count} {name}' for name, count in hidden.items())}: see --all)")
 

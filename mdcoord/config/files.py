@@ -102,7 +102,7 @@ def _yaml(path: str, text: str) -> Source:
 
 
 def _fields(text: str) -> dict[str, Any]:
-    """The file read as the front matter of a document: same limits, types and errors, one line further down."""
+    """The file read as the front matter of a document: the same limits and errors, one line further down."""
     from mdcoord.formats.document import Document
 
     return Document.parse("---\n" + text + "\n" * (not text.endswith("\n")) + "---\n").fields

@@ -197,7 +197,10 @@ def like(pattern: str) -> re.Pattern[str]:
 
 def _contains(node: Test, now: Clock) -> Predicate:
     left, right = node.operands
-    whole_of, negated, equal = value_getter(left), node.negated, _equal_to(right, now)
+    whole_of, negated = value_getter(left), node.negated
+    if isinstance(right, Constant) and isinstance(right.value, str) and instant(right.value) is None:
+        return _contains_text(whole_of, right.value, negated)
+    equal = _equal_to(right, now)
     part_of = value_getter(right) if type_of(right) in ("text", "any") else lambda row: None
 
     def test(row: Row) -> bool:
@@ -206,6 +209,14 @@ def _contains(node: Test, now: Clock) -> Predicate:
             return any(equal(item, row) for item in whole) is not negated
         part = part_of(row)
         return isinstance(whole, str) and isinstance(part, str) and (part in whole) is not negated
+
+    return test
+
+
+def _contains_text(whole_of: Getter, text: str, negated: bool) -> Predicate:
+    def test(row: Row) -> bool:
+        whole = whole_of(row)
+        return isinstance(whole, str | list) and (text in whole) is not negated
 
     return test
 

@@ -35,8 +35,8 @@ REMEMBERED_OPS: Final = 64
 class Claimant:
     """Who acts: an agent in one session. Two sessions with the same agent name are two claimants.
 
-    With a `token` the token alone decides; without one, agent and session must be the claim's own. `pid`
-    names the process whose death ends the claim at once (on this machine); without it only time does.
+    With a `token` the token alone decides; without one, the session must be the claim's own, and the agent too where it
+    is named. `pid` names the process whose death ends the claim at once (on this machine); without it only time does.
     """
 
     agent: str
@@ -141,7 +141,9 @@ def held(lease: Lease | None, who: Claimant, task: str) -> Lease:
     """The lease, if `who` holds it; raises ClaimLost otherwise."""
     holder = lease.holder if lease else None
     mine = holder is not None and (
-        who.token == holder.token if who.token else (who.agent, who.session) == (holder.agent, holder.session)
+        who.token == holder.token
+        if who.token
+        else who.session == holder.session and who.agent in ("", holder.agent)
     )
     if lease is not None and mine:
         return lease

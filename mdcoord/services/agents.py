@@ -94,7 +94,7 @@ class Agents(Documents[Agent]):
         return super()._typed(record, own or facts)
 
     def _name(self, name: str | None) -> str:
-        return name or self._env.claimant().agent
+        return self._env.named(name)
 
 
 def is_silent(record: Record, since: float) -> bool:

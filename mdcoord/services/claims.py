@@ -48,7 +48,7 @@ class Claims(Documents[Task]):
     """The verbs of claims. `agent`, `session` and `token` say who acts; without them the caller of the
     workspace does.
 
-    With a token, the token alone decides; without one, agent and session must be those of the claim.
+    With a token, the token alone decides; without one, the session must be the claim's, and the agent if it is named.
     `op` names the operation: repeating it with the same id, after a lost answer, does not do it again.
     """
 
@@ -89,7 +89,7 @@ class Claims(Documents[Task]):
         if pid is None and heartbeat:
             pid = os.getpid()
         wait = self._env.lock_timeout if wait is None else wait
-        who = self._env.claimant(agent, session, None, pid)
+        who = self._env.claimant(self._env.named(agent), session, None, pid)
         wanted = None if can is None else frozenset(can)
         taking = _Taking(self, who, wanted, ttl, _op("claim", op))
         record = taking.by_id(self._key(id), wait) if id is not None else taking.next(self._queue, wait)
@@ -395,6 +395,6 @@ def _story(task: Task, who: Claimant) -> dict[str, Any]:
     lease: Lease | None = task.record.lease
     return {
         "task_id": task.id,
-        "agent": who.agent,
+        "agent": who.agent or task.record.fields.get("assigned_agent"),
         "attempt": lease.attempt if lease else task.attempt,
     }

@@ -40,15 +40,16 @@ class Env:
         token: str | None = None,
         pid: int | None = None,
     ) -> Claimant:
-        """Who acts:
+        """Who acts: what the call says, else the caller; without an agent's name the session alone."""
+        return Claimant(agent or self.agent or "", session or self.session, token, pid)
 
-        what the call says, else the caller. Raises UsageError when no agent is named anywhere.
-        """
+    def named(self, agent: str | None = None) -> str:
+        """The agent that acts. Raises UsageError when none is named anywhere."""
         name = agent or self.agent
-        if not name and not token:
+        if not name:
             raise UsageError(
                 "no agent is named",
                 hint="pass agent=…, use --agent NAME, or set MDCOORD_AGENT",
                 option="agent",
             )
-        return Claimant(name or "", session or self.session, token, pid)
+        return name

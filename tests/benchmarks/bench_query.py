@@ -117,14 +117,13 @@ def seconds(work: Work, rows: list[Row]) -> float:
     return time.perf_counter() - start
 
 
-def fresh_import(module: str) -> float:
-    """Milliseconds that a new interpreter needs to import a module, beyond what it needs to start."""
-    program = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
-    runs = [
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        for _ in range(5)
-    ]
-    return min(float(run.stdout) for run in runs) * 1000
+def import_time() -> float:
+    """Milliseconds to import the query modules in a new process that has what every command needs."""
+    program = (
+        "import time, json, datetime, mdcoord.model; start = time.perf_counter();"
+        "import mdcoord.formats.query; print(time.perf_counter() - start)"
+    )
+    return min(float(subprocess.check_output([sys.executable, "-c", program])) for _ in range(9)) * 1000
 
 
 def main() -> None:
@@ -145,8 +144,7 @@ def main() -> None:
     for _ in range(1000):
         compile_query(text, now=time.time)
     print(f"\ncompiling the second: {(time.perf_counter() - start) * 1000:.0f} us")
-    ours, shared = map(fresh_import, ["mdcoord.formats.query", "mdcoord.model, json, datetime"])
-    print(f"importing mdcoord.formats.query: {ours:.1f} ms, {ours - shared:.1f} ms beyond what all need")
+    print(f"importing the query modules: {import_time():.1f} ms")
 
 
 if __name__ == "__main__":

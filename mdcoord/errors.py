@@ -97,13 +97,19 @@ class Busy(MdcoordError):
 
 
 class InvalidDocument(MdcoordError):
-    """A file that cannot be read as a document; `details` has `path`, `line`, `column`. It is left as it is."""
+    """A file that cannot be read as a document; `details` has `path`, `line`, `column`.
+
+    It is left as it is.
+    """
 
     code, exit_code = "invalid_document", 7
 
 
 class TemplateFailed(MdcoordError):
-    """A template is wrong; `details` has the template's `path` and `line`. The document was left as it was."""
+    """A template is wrong; `details` has the template's `path` and `line`.
+
+    The document was left as it was.
+    """
 
     code = "template_failed"
 

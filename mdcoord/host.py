@@ -52,7 +52,9 @@ class Host:
 
     @cached_property
     def boot(self) -> str:
-        """Names one boot of one machine and its clock; `uptime` of two holders compares only when it is equal."""
+        """Names one boot of one machine and its clock; `uptime` of two holders compares only when it is
+        equal.
+        """
         return _read("/proc/sys/kernel/random/boot_id") + _namespace("time") or self.name
 
     @cached_property
@@ -61,8 +63,10 @@ class Host:
         return self.boot + _namespace("pid")
 
     def started(self, pid: int) -> str:
-        """When a process started, as an opaque text that tells it from a later one with the same id; "" if unknown."""
-        # Field 22 of /proc/PID/stat; the command's name (field 2) may hold blanks and brackets, so cut after it.
+        """When a process started, as an opaque text that tells it from a later one with the same id; "" if
+        unknown.
+        """
+        # Field 22 of /proc/PID/stat; the command's name, field 2, may hold blanks: cut after its bracket.
         fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
         return fields[19] if len(fields) > 19 else ""
 

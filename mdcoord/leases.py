@@ -35,8 +35,9 @@ REMEMBERED_OPS: Final = 64
 class Claimant:
     """Who acts: an agent in one session. Two sessions with the same agent name are two claimants.
 
-    With a `token` the token alone decides; without one, the session must be the claim's own, and the agent too where it
-    is named. `pid` names the process whose death ends the claim at once (on this machine); without it only time does.
+    With a `token` the token alone decides; without one, the session must be the claim's own, and the agent
+    too where it is named. `pid` names the process whose death ends the claim at once (on this machine);
+    without it only time does.
     """
 
     agent: str

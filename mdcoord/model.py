@@ -84,7 +84,9 @@ def normalise_name(name: str) -> str:
 
 
 class Key(NamedTuple):
-    """What names a document: its kind and its id without the kind's prefix (`task-123` is Key("task", "123"))."""
+    """What names a document: its kind and its id without the kind's prefix (`task-123` is Key("task",
+    "123")).
+    """
 
     kind: str
     id: str
@@ -110,8 +112,9 @@ class Change:
     """What one write does to a document. Everything that is not named stays byte for byte.
 
     `set` puts values at paths (parents are made), `delete` removes paths (a missing one is no error),
-    `append` adds to the end of lists (made when missing), `body` replaces the text below the front matter outside of
-    the generated views, `lease` replaces the volatile claim state (None removes it). KEEP means unchanged.
+    `append` adds to the end of lists (made when missing), `body` replaces the text below the front matter
+    outside of the generated views, `lease` replaces the volatile claim state (None removes it). KEEP means
+    unchanged.
     """
 
     set: Mapping[Path, Value] = field(default_factory=dict)

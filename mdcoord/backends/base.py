@@ -1,11 +1,12 @@
 """The contract of a backend: where documents, leases and event logs live.
 
-Services are written against this class alone and know no path and no server. A key, a version, an expectation:
+Services are written against this class alone and know no path and no server. A key, a version, an
+expectation:
 
 * a *key* (kind, id) names a document; its *text* is the truth, `fields` and `body` are read from it;
 * a *version* is opaque and compared for equality only;
-* `expect` says what a write relies on: a version as read, ABSENT or ANY. A write that finds something else raises
-  Conflict (NotFound where there is nothing) and changes nothing.
+* `expect` says what a write relies on: a version as read, ABSENT or ANY. A write that finds
+  something else raises Conflict (NotFound where there is nothing) and changes nothing.
 
 Beside each document a backend keeps one *lease*: volatile claim state that is never in git, read and written
 under the same lock as the document (`mdcoord.leases`).
@@ -22,7 +23,10 @@ from typing import Any, Final, Self
 from mdcoord.model import ANY, Change, Expect, Key, Record
 
 Decide = Callable[[Record], Change | None]
-"""Looks at the current record, under its lock, and returns what to change; None means nothing. May raise to refuse."""
+"""Looks at the current record, under its lock, and returns what to change; None means nothing.
+
+May raise to refuse.
+"""
 
 DEFAULT_WAIT: Final = 10.0
 """Seconds that a write waits for a lock before it raises Busy."""
@@ -30,7 +34,10 @@ DEFAULT_WAIT: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One published event. `cursor` is where it stands in its channel: pass it to `tail` to go on after it."""
+    """One published event.
+
+    `cursor` is where it stands in its channel: pass it to `tail` to go on after it.
+    """
 
     id: str
     name: str
@@ -87,10 +94,10 @@ class Backend(ABC):
     ) -> Record:
         """Change one document atomically and return it as it now stands.
 
-        A callable is called under the document's lock with the current record and decides what to change (it must be quick,
-        free of side effects and may be called again when someone else saved the file meanwhile). `wait` is the
-        longest time in seconds to wait for the lock; 0 means do not wait.
-        Raises NotFound, Conflict, Busy, InvalidDocument, NotDurable, and whatever the callable raises.
+        A callable is called under the document's lock with the current record and decides what to change
+        (it must be quick, free of side effects and may be called again when someone else saved the file
+        meanwhile). `wait` is the longest time in seconds to wait for the lock; 0 means do not wait. Raises
+        NotFound, Conflict, Busy, InvalidDocument, NotDurable, and whatever the callable raises.
         """
 
     @abstractmethod
@@ -99,7 +106,9 @@ class Backend(ABC):
 
     @abstractmethod
     def archive(self, key: Key, check: Decide | None = None) -> str:
-        """Move a document to the archive and return its name there; `check` may raise, under the lock, to refuse."""
+        """Move a document to the archive and return its name there; `check` may raise, under the lock, to
+        refuse.
+        """
 
     @abstractmethod
     def restore(self, name: str) -> Record:
@@ -128,14 +137,18 @@ class Backend(ABC):
     def append(
         self, channel: str, name: str, data: Mapping[str, Any], *, time: str, id: str | None = None
     ) -> Event:
-        """Add one event to the end of a channel, atomically, and return it with its cursor. Makes the channel."""
+        """Add one event to the end of a channel, atomically, and return it with its cursor.
+
+        Makes the channel.
+        """
 
     @abstractmethod
     def tail(self, channel: str, after: str | None = None, limit: int | None = None) -> Iterator[Event]:
-        """Complete events of a channel in order, after a cursor (None: from the oldest still kept in the log).
+        """Complete events of a channel in order, after a cursor (None: from the oldest still kept in the
+        log).
 
-        A cursor older than the last rotation goes on in the archive: no event is skipped. Raises NotFound for a
-        channel that does not exist and UsageError for a text that never was a cursor of this channel.
+        A cursor older than the last rotation goes on in the archive: no event is skipped. Raises NotFound
+        for a channel that does not exist and UsageError for a text that never was a cursor of this channel.
         """
 
     @abstractmethod

@@ -1,8 +1,9 @@
-"""Three-way merge of one document: what a person saved, what the tool wrote, and the version both started from.
+"""Three-way merge of one document: a person's save, the tool's version, and what both started from.
 
-The tool changes values; people change anything. So the person's text is the carrier, and the tool's changes are applied to
-it as an ordinary lossless edit: comments, order and prose of the person survive. A field that both changed keeps one
-value, and the other one is reported. Text that both changed keeps both versions, the tool's in a quoted block.
+The tool changes values; people change anything. So the person's text is the carrier, and the tool's changes
+are applied to it as an ordinary lossless edit: comments, order and prose of the person survive. A field
+that both changed keeps one value, and the other one is reported. Text that both changed keeps both
+versions, the tool's in a quoted block.
 """
 
 from __future__ import annotations
@@ -95,13 +96,11 @@ def merge_fields(
     return FieldMerge(Change(set=sets, delete=tuple(deletes), append=appends), clashes)
 
 
-def distance(one: Mapping[str, Value], other: Mapping[str, Value]) -> int:
-    """How many top-level fields differ: small between a version and what somebody made from it."""
-    return sum(not _same(one.get(key, _MISSING), other.get(key, _MISSING)) for key in {*one, *other})
-
-
 def merge_text(base: str, tool: str, person: str) -> str:
-    """Merge prose by lines. Where both changed the same lines, the person's stay and the tool's follow, quoted."""
+    """Merge prose by lines.
+
+    Where both changed the same lines, the person's stay and the tool's follow, quoted.
+    """
     if tool in (base, person):
         return person
     if person == base:

@@ -1,6 +1,7 @@
-"""One write on one document's text: read or adopt it, change fields losslessly, bring its views up to date, merge.
+"""One write on one document's text: read or adopt it, change fields, bring its views up to date, merge.
 
-Every backend that keeps a document's exact text goes through here, so a document looks the same wherever it lives.
+Every backend that keeps a document's exact text goes through here, so a document looks the same wherever it
+lives.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SCHEMA_VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A document in the making. `fields` and `body` are its record; `document.text` is what belongs in the file.
+    """A document in the making: `fields` and `body` are its record, `text` is what belongs in the file.
 
     `adopted` tells that the text is a bold-field file without front matter: its next revision gives it one.
     """
@@ -46,7 +47,10 @@ class Draft:
 
 
 class Scribe:
-    """Reads and writes the text of documents. Holds nothing but the templates; safe to share between threads."""
+    """Reads and writes the text of documents.
+
+    Holds nothing but the templates; safe to share between threads.
+    """
 
     def __init__(self, templates: Templates) -> None:
         self.templates = templates
@@ -65,7 +69,10 @@ class Scribe:
         return _draft(Document.create(whole, initial_body(key.kind, whole, body, self.templates)))
 
     def revise(self, key: Key, draft: Draft, change: Change) -> Draft:
-        """The document after a change. Only the bytes of what changes are touched; an old-style file is adopted first."""
+        """The document after a change.
+
+        Only the bytes of what changes are touched; an old-style file is adopted first.
+        """
         before = self._adopted(key, draft) if draft.adopted else draft.document
         after = before.edit(change) if change.set or change.delete or change.append else before
         body = after.body
@@ -74,7 +81,9 @@ class Scribe:
         return _draft(self._with_views(after, body, before.fields))
 
     def merge(self, key: Key, base: str, tool: str, person: str, where: str = "") -> Draft:
-        """Unite what the tool and a person each made of `base`; both texts survive (see `mdcoord.formats.merge`)."""
+        """Unite what the tool and a person each made of `base`; both texts survive (see
+        `mdcoord.formats.merge`).
+        """
         old, ours, theirs = (self._whole(key, text, where) for text in (base, tool, person))
         fields = merge_fields(old.fields, ours.fields, theirs.fields)
         document = theirs.edit(fields.change) if fields.change.touches_document else theirs
@@ -88,7 +97,9 @@ class Scribe:
         return _draft(self._with_views(document, body, None))
 
     def keep_view_edits(self, key: Key, base: str, draft: Draft) -> Draft:
-        """The document with what a person wrote inside a view since `base` moved below it, where it is safe."""
+        """The document with what a person wrote inside a view since `base` moved below it, where it is
+        safe.
+        """
         if draft.adopted:
             return draft
         body = _keep_view_edits(self._whole(key, base, "").body, draft.body, draft.body)

@@ -48,7 +48,8 @@ class Claims(Documents[Task]):
     """The verbs of claims. `agent`, `session` and `token` say who acts; without them the caller of the
     workspace does.
 
-    With a token, the token alone decides; without one, the session must be the claim's, and the agent if it is named.
+    With a token, the token alone decides; without one, the session must be the claim's, and the agent if it
+    is named.
     `op` names the operation: repeating it with the same id, after a lost answer, does not do it again.
     """
 

@@ -1,8 +1,8 @@
 """The documents of a folder as last seen, so that listing ten thousand of them reads only those that changed.
 
-A file is believed to be unchanged when its modification time, size and inode are what they were *and* the time was not
-young when we looked (clocks of file systems are coarse: two saves can share a stamp). Everything else is read
-again; content decides. The catalog may be thrown away at any time.
+A file is believed to be unchanged when its modification time, size and inode are what they were *and* the
+time was not young when we looked (clocks of file systems are coarse: two saves can share a stamp).
+Everything else is read again; content decides. The catalog may be thrown away at any time.
 """
 
 from __future__ import annotations
@@ -113,7 +113,10 @@ class Catalog:
         return Entry(signature, trusted, record)
 
     def save(self) -> None:
-        """Keep what was read for later processes, when it is much. Only writers call this: reads never write."""
+        """Keep what was read for later processes, when it is much.
+
+        Only writers call this: reads never write.
+        """
         for kind, count in self._unsaved.items():
             entries = self._entries[kind]
             if count >= max(_WORTH_SAVING, len(entries) // 20):
@@ -129,7 +132,7 @@ class Catalog:
 
     def _saved(self, kind: str) -> dict[str, Entry]:
         collecting = gc.isenabled()
-        gc.disable()  # a hundred thousand small objects that all stay: collecting in between costs four times the load
+        gc.disable()  # many small objects that all stay: collecting meanwhile costs four times the load
         try:
             with open(self._path(kind), "rb") as file:
                 number, rows = marshal.load(file)

@@ -3,35 +3,104 @@
 They answer one question: from which version did a person make the one that is in the file now? An editor that
 was opened before a tool's update and saved after it brings an old base back; knowing the base, nothing is lost.
 
-One append-only file a document, unsynced: after a power cut some versions may be missing, and then a stale save is taken
-for an ordinary one. Entries begin with a NUL, which no document contains, so a torn entry never hides the next.
+One append-only file a document, unsynced: after a power cut some versions may be missing, and then a stale save
+is taken for an ordinary one. Entries begin with a NUL, which no document contains, and tell length and hash of what
+follows, so a torn entry is never believed and never hides the next. When the file grows long, its older
+entries are packed into one; versions of one document are so alike that a thousand fit.
 """
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
 
 from mdcoord.backends.markdown.fileio import FileIO
+from mdcoord.errors import BackendUnavailable
 
-KEPT: Final = 20
-"""Versions that are kept when a file of versions is shortened."""
+UNPACKED: Final = 20
+"""Versions that stay as they are when a file of versions is packed."""
 
-_MARK: Final = b"\x00version "
 _FULL: Final = 256 * 1024
-
-
-class Version(NamedTuple):
-    """One remembered version: its name (a hash of the bytes) and the bytes."""
-
-    name: str
-    data: bytes
+_HEAD: Final = re.compile(rb"\x00(version|save|packed) (\d{1,9}) ([0-9a-f]{32})\n")
 
 
 def version_of(data: bytes) -> str:
     """The version that content has: the first half of its SHA-256."""
     return sha256(data).hexdigest()[:32]
+
+
+class Version(NamedTuple):
+    """One remembered version: its name (a hash of the bytes), the bytes, and whether a person saved it.
+
+    What the tool wrote is remembered before it is put in place, what a person saved together with the version
+    that the tool made from it.
+    """
+
+    name: str
+    data: bytes
+    saved: bool = False
+
+    @property
+    def text(self) -> str:
+        """The content as text."""
+        return self.data.decode("utf-8", "replace")
+
+
+class Past:
+    """The remembered versions of one document, oldest first; places in it are indices."""
+
+    def __init__(self, versions: Iterable[Version]) -> None:
+        self.versions: Sequence[Version] = list(versions)
+
+    def find(self, name: str | None) -> int | None:
+        """Where a version is, the last time if it was there more than once."""
+        return next((i for i in reversed(range(len(self.versions))) if self.versions[i].name == name), None)
+
+    def last_own(self, before: int | None = None) -> int | None:
+        """Where the last version is that the tool wrote."""
+        places = reversed(range(len(self.versions) if before is None else before))
+        return next((i for i in places if not self.versions[i].saved), None)
+
+    def closest(self, text: str, places: Iterable[int], preferred: int | None = None) -> int | None:
+        """The version that a text was most likely made from: the fewest different lines, the newest of equals."""
+        lines = set(text.splitlines())
+
+        def distance(place: int) -> tuple[int, bool, int]:
+            different = lines.symmetric_difference(self.versions[place].text.splitlines())
+            return len(different), place != preferred, -place
+
+        return min(places, key=distance, default=None)
+
+    def base_of_save(self, text: str, tool: int) -> int | None:
+        """What a save was made from that is in the file, when the version at `tool` is known to have been there.
+
+        A save is a base only once the tool has written what became of it. A version after `tool` belongs to a
+        writer that was killed, and may have been in the file.
+        """
+        places = [i for i, version in enumerate(self.versions) if i <= tool or not version.saved]
+        return self.closest(text, places, tool)
+
+    def base_of_leftover(self, saved: bytes) -> int | None:
+        """What a save was made from that a killed writer swapped out: anything older than that writer's version."""
+        end = self.find(version_of(saved))
+        displaced_by = self.last_own(end)
+        places = range(len(self.versions) if end is None else end)
+        text = saved.decode("utf-8", "replace")
+        return self.closest(text, (place for place in places if place != displaced_by))
+
+    def contains(self, leftover: bytes, there: bytes) -> bool:
+        """Whether dropping a killed writer's temporary file loses nothing, `there` being what is in place."""
+        if not leftover or leftover == there:
+            return True
+        place, now = self.find(version_of(leftover)), self.find(version_of(there))
+        if place is None:
+            last = self.last_own()
+            # Half-written by the writer itself, before it put anything in place.
+            return last is not None and last != now and self.versions[last].data.startswith(leftover)
+        return not self.versions[place].saved or (now is not None and now > place)
 
 
 class History:
@@ -41,34 +110,74 @@ class History:
         self._files = files
         self._folder = os.path.join(files.state, "history")
 
-    def remember(self, name: str, *contents: bytes) -> None:
-        """Add versions, oldest first."""
-        entries = b"".join(b"%s%d %s\n%s" % (_MARK, len(c), version_of(c).encode(), c) for c in contents)
+    def remember(self, name: str, data: bytes, saves: Iterable[bytes] = ()) -> None:
+        """Add a version that is about to be written, after the saves that it contains."""
+        entries = b"".join(_entry(b"save", save) for save in saves) + _entry(b"version", data)
         path = self._path(name)
-        size = self._files.append(path, entries, sync=False)
-        if size > max(_FULL, 2 * KEPT * len(contents[-1])):
-            kept = self.versions(name)[-KEPT:]
-            whole = b"".join(b"%s%d %s\n%s" % (_MARK, len(v.data), v.name.encode(), v.data) for v in kept)
-            self._files.replace(path, whole, sync=False)
-
-    def versions(self, name: str) -> list[Version]:
-        """All remembered versions that are whole, oldest first."""
         try:
-            with open(self._path(name), "rb") as file:
-                data = file.read()
+            size = self._files.append(path, entries, sync=False)
         except FileNotFoundError:
-            return []
-        found = []
-        for entry in data.split(_MARK)[1:]:
-            head, _, content = entry.partition(b"\n")
-            length, _, version = head.partition(b" ")
-            if length == b"%d" % len(content):
-                found.append(Version(version.decode("ascii", "replace"), content))
-        return found
+            self._files.prepare()  # somebody removed the state folder
+            size = self._files.append(path, entries, sync=False)
+        limit = max(_FULL, 2 * UNPACKED * len(data))
+        if size > limit:
+            self._pack(path, limit)
+
+    def past(self, name: str) -> Past:
+        """All remembered versions of a document that are whole."""
+        return Past(_versions(self._read(self._path(name))))
 
     def forget(self, name: str) -> None:
-        """Drop all versions of a document that left the workspace."""
-        self._files.discard(self._path(name))
+        """Drop all versions of a document that left the workspace, if possible."""
+        try:
+            self._files.discard(self._path(name))
+        except BackendUnavailable:
+            pass  # they do no harm
+
+    def _pack(self, path: str, limit: int) -> None:
+        import zlib
+
+        packs: list[bytes] = []
+        entries: list[bytes] = []
+        for kind, content in _entries(self._read(path)):
+            (packs if kind == b"packed" else entries).append(_entry(kind, content))
+        packs.append(_entry(b"packed", zlib.compress(b"".join(entries[:-UNPACKED]), 1)))
+        while len(packs) > 1 and sum(map(len, packs)) > limit // 2:
+            del packs[0]
+        self._files.replace(path, b"".join(packs + entries[-UNPACKED:]), sync=False)
+
+    def _read(self, path: str) -> bytes:
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            return b""
 
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, name)
+
+
+def _entry(kind: bytes, content: bytes) -> bytes:
+    return b"\0%s %d %s\n%s" % (kind, len(content), version_of(content).encode(), content)
+
+
+def _entries(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of each entry that is whole."""
+    position = 0
+    while head := _HEAD.search(data, position):
+        content = data[head.end() : head.end() + int(head[2])]
+        if version_of(content) == head[3].decode():
+            yield head[1], content
+            position = head.end() + len(content)
+        else:
+            position = head.start() + 1
+
+
+def _versions(data: bytes) -> Iterator[Version]:
+    for kind, content in _entries(data):
+        if kind == b"packed":
+            import zlib
+
+            yield from _versions(zlib.decompress(content))
+        else:
+            yield Version(version_of(content), content, kind == b"save")

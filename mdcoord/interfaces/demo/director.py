@@ -16,7 +16,7 @@ from typing import Final, Self
 from mdcoord.errors import MdcoordError
 from mdcoord.interfaces.demo.journal import Entry, Journal, Reader
 from mdcoord.interfaces.demo.person import Person
-from mdcoord.interfaces.demo.project import TRAINING, Plan, journal_folder
+from mdcoord.interfaces.demo.project import OLD_FILES, TRAINING, Plan, journal_folder
 from mdcoord.records import Task
 from mdcoord.workspace import Workspace
 
@@ -31,12 +31,6 @@ GENTLE: Final = 2.0
 
 PACKAGES: Final = Path(__file__).resolve().parents[3]
 """The folder that `mdcoord` is imported from."""
-
-
-class DemoFailed(MdcoordError):
-    """The demo could not come to its end."""
-
-    code = "demo_failed"
 
 
 class Director:
@@ -54,9 +48,11 @@ class Director:
         self._journal = Journal(journal_folder(folder), "director")
 
     def run(self) -> None:
-        """Play the whole story. Raises DemoFailed when a worker breaks or the time is over."""
+        """Play the whole story. Raises MdcoordError when a worker breaks or the time is over."""
+        self._journal.note("laid_out", old=OLD_FILES, tasks=len(self._plan.jobs))
         for name in self._plan.workers:
             self._start(name)
+        self._journal.note("started", workers={name: worker.pid for name, worker in self._workers.items()})
         with Workspace.open(self._root, agent="director") as w:
             person: Person | None = None
             while any(worker.poll() is None for worker in self._workers.values()):
@@ -67,8 +63,9 @@ class Director:
                     person = person or self._person(training)
                     self._go_on(training, person)
                 time.sleep(LOOK)
-        self._told(self._reader.more())
         self._check()
+        self._journal.note("ended")
+        self._told(self._reader.more())
 
     def __enter__(self) -> Self:
         return self
@@ -87,18 +84,8 @@ class Director:
         self._journal.close()
 
     def _start(self, name: str) -> None:
-        # The workers see this very mdcoord, and no settings of the user's own workspaces.
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("MDCOORD_")}
-        path = os.pathsep.join(filter(None, [str(PACKAGES), kept.get("PYTHONPATH")]))
-        command = [
-            sys.executable,
-            "-m",
-            "mdcoord.interfaces.demo.worker",
-            "--root",
-            str(self._root),
-            "--name",
-            name,
-        ]
+        command = [sys.executable, "-P", "-m", "mdcoord.interfaces.demo.worker"]
+        command += ["--root", str(self._root), "--name", name]
         command += ["--journals", str(journal_folder(self._folder)), "--seconds", str(DEADLINE)]
         with self._output_of(name).open("wb") as output:
             self._workers[name] = subprocess.Popen(
@@ -106,10 +93,9 @@ class Director:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**kept, "PYTHONPATH": path},
+                env=_environment(),
                 start_new_session=True,  # Ctrl-C reaches the demo alone, which ends its workers in order
             )
-        self._journal.note("started", worker=name, pid=self._workers[name].pid)
 
     def _person(self, training: Task) -> Person | None:
         """Somebody opens the task's file as soon as its worker has written to it."""
@@ -141,13 +127,23 @@ class Director:
             if worker.poll() and name != self._killed:
                 said = self._output_of(name).read_text(encoding="utf-8", errors="replace").strip()
                 last = said.splitlines()[-1] if said else "it said nothing"
-                raise DemoFailed(f"worker {name} ended with exit code {worker.returncode}: {last}")
+                raise MdcoordError(f"worker {name} ended with exit code {worker.returncode}: {last}")
         if time.monotonic() > self._deadline:
             running = ", ".join(name for name, worker in self._workers.items() if worker.poll() is None)
-            raise DemoFailed(
+            raise MdcoordError(
                 f"the demo did not end within {DEADLINE:.0f} seconds (still running: {running})",
                 hint="try again when the machine is less busy, or with fewer tasks",
             )
 
     def _output_of(self, name: str) -> Path:
         return self._folder / f"{name}.output"
+
+
+def _environment() -> dict[str, str]:
+    """What the workers see: no settings of the user's own workspaces, and this very mdcoord when it is not
+    installed.
+    """
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("MDCOORD_")}
+    if not {"site-packages", "dist-packages"} & set(PACKAGES.parts):
+        kept["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PACKAGES), kept.get("PYTHONPATH")]))
+    return kept

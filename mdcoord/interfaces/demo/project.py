@@ -15,8 +15,8 @@ from typing import Any, Final, Self
 
 from mdcoord.workspace import Workspace
 
-OLD_FILES: Final = Path(__file__).parent / "files"
-"""Hand-written files: an agent, a task, a context and an event log, without front matter."""
+OLD_FILES: Final = ("agent-ai-engineer", "task-train-model", "context-proj1-dataset", "events-training")
+"""Hand-written files without front matter, as they lie in `files/`."""
 
 OLD_EVENTS: Final = 4
 """Events that `files/events-training.md` holds."""
@@ -130,8 +130,8 @@ def lay_out(folder: Path, plan: Plan) -> Path:
     # Claims are kept here even if the folder for temporary files lies in somebody's git repository.
     (root / ".state").mkdir(parents=True)
     with Workspace.create(project_folder(folder), agent=LEADER) as w:
-        for file in sorted(OLD_FILES.glob("*.md")):
-            shutil.copyfile(file, root / file.name)
+        for name in OLD_FILES:
+            shutil.copyfile(Path(__file__).parent / f"files/{name}.md", root / f"{name}.md")
         _make_tasks(w, plan)
         w.context.set(
             "proj1-training-config",

@@ -8,7 +8,7 @@ be called at any time later, and it finds what was lost, doubled or changed mean
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -91,7 +91,7 @@ def _each_task_once(evidence: Evidence) -> Iterator[str]:
     yield from (
         f"{id} was completed and is no task of the plan" for id in done.keys() - evidence.tasks.keys()
     )
-    yield f"{done.total()} completions were acknowledged for {len(done)} tasks, and their files say completed"
+    yield f"{len(done)} tasks are completed in their files, {done.total()} completions were acknowledged"
 
 
 def _each_attempt_once(evidence: Evidence) -> Iterator[str]:
@@ -108,7 +108,7 @@ def _each_attempt_once(evidence: Evidence) -> Iterator[str]:
     yield from (
         f"{what[0]} was completed without a claim" for what in evidence.attempts("completed") - claims
     )
-    yield f"{claims.total()} claims were acknowledged, each attempt of each task to one worker"
+    yield f"{claims.total()} claims were acknowledged, no attempt of a task to two workers"
 
 
 def _recovered(evidence: Evidence) -> Iterator[str]:
@@ -126,9 +126,8 @@ def _recovered(evidence: Evidence) -> Iterator[str]:
         yield f"{worker}, which was killed, did task {id} again"
     if not any(event["previous_agent"] == worker for event in _recoveries(evidence, id)):
         yield f"no event says that task {id} was taken from {worker}"
-    waited = f"{again[0].at - killed.at:.1f} s after" if again else ""
-    finisher = done[0].who if done else ""
-    yield f"{worker} was killed amid task {id}; {finisher} claimed it {waited} and did it as attempt 2"
+    when = f"{again[0].who} had it {again[0].at - killed.at:.1f} s later" if again else ""
+    yield f"{worker} was killed amid task {id}; {when} and did it as attempt 2"
 
 
 def _recoveries(evidence: Evidence, id: str) -> list[Any]:
@@ -143,7 +142,7 @@ def _results_right(evidence: Evidence) -> Iterator[str]:
         results[job.id] = result_of(job.type, job.id, {other: results[other] for other in job.depends_on})
         if evidence.tasks[job.id].result != results[job.id]:
             yield f"the result of task {job.id} is not what its work gives"
-    yield f"{len(results)} results were worked out again, and the files hold the same"
+    yield f"{len(results)} results were worked out again, the files hold the same"
 
 
 def _no_event_lost(evidence: Evidence) -> Iterator[str]:
@@ -158,8 +157,8 @@ def _no_event_lost(evidence: Evidence) -> Iterator[str]:
         elif (found[id].name, dict(found[id].data)) != (facts["name"], facts["data"]):
             yield f"event {id} is not as it was published"
     yield from _surplus(evidence, len(found.keys() - published.keys()) - OLD_EVENTS, "events")
-    whole = f"{len(published)} events were acknowledged and {len(published)} of them tailed, none twice"
-    yield f"{whole}, after the {OLD_EVENTS} old ones of the hand-written log"
+    acknowledged = f"{len(published)} were acknowledged and tailed once each"
+    yield f"{acknowledged}, after the {OLD_EVENTS} of the hand-written log"
 
 
 def _hand_edit_kept(evidence: Evidence) -> Iterator[str]:
@@ -175,7 +174,7 @@ def _hand_edit_kept(evidence: Evidence) -> Iterator[str]:
             yield f"the {what} of the person is there {times} times"
     if task.get(added["key"]) != added["value"]:
         yield f"the key {added['key']} of the person is {task.get(added['key'])!r}"
-    yield f"comment, key and prose that a person saved from an old buffer are in {Path(str(task.path)).name}"
+    yield f"comment, key and prose of a stale save are in {Path(str(task.path)).name}"
 
 
 def _no_update_lost(evidence: Evidence) -> Iterator[str]:
@@ -200,7 +199,7 @@ def _no_update_lost(evidence: Evidence) -> Iterator[str]:
         )
     yield from _surplus(evidence, surplus, "updates")
     during = sum(1 for entry in updates if entry.facts["task"] == TRAINING)
-    yield f"{len(updates)} acknowledged updates are in the files, {during} of them beside the person's edit"
+    yield f"{len(updates)} acknowledged updates are in the files, {during} of them beside the hand edit"
 
 
 def _surplus(evidence: Evidence, count: int, what: str) -> Iterator[str]:
@@ -214,13 +213,13 @@ def _all_files_parse(evidence: Evidence) -> Iterator[str]:
     findings = evidence.w.check()
     yield from (f"{finding.path}: {finding.message}" for finding in findings)
     files = [*Path(str(evidence.w.root)).glob("*.md")]
-    yield f"{len(files)} files can be read, and nothing is wrong with any"
+    yield f"{len(files)} files were read, nothing is wrong with any"
 
 
 CHECKS: Final[dict[str, Callable[[Evidence], Iterator[str]]]] = {
     "each task done exactly once": _each_task_once,
     "each attempt claimed once": _each_attempt_once,
-    "a killed worker's task recovered": _recovered,
+    "killed worker's task recovered": _recovered,
     "every result right": _results_right,
     "no event lost or doubled": _no_event_lost,
     "hand edit intact": _hand_edit_kept,
@@ -236,18 +235,26 @@ class Moment(NamedTuple):
     text: str
 
 
-def timeline(entries: Sequence[Entry], start: float) -> list[Moment]:
-    """The moments worth telling, of all that the journals hold."""
-    told = ((entry.at - start, sentence(entry, entries)) for entry in entries)
+def timeline(folder: Path, started: float) -> list[Moment]:
+    """The moments worth telling, of all that the journals hold; none when those cannot be read."""
+    try:
+        entries = read_all(journal_folder(folder))
+    except MdcoordError:
+        return []
+    told = ((entry.at - started, sentence(entry)) for entry in entries)
     return [Moment(round(at, 2), text) for at, text in told if text]
 
 
-def sentence(entry: Entry, entries: Iterable[Entry] = ()) -> str | None:
+def sentence(entry: Entry) -> str | None:
     """What a line of a journal means for somebody who watches; None when it is not worth telling."""
     facts = entry.facts
     task, attempt = facts.get("task"), facts.get("attempt")
+    if entry.what == "laid_out":
+        return f"{facts['tasks']} tasks laid out; {len(facts['old'])} files are hand-written"
     if entry.what == "started":
-        return f"worker {facts['worker']} started (process {facts['pid']})"
+        return "processes started: " + ", ".join(f"{name} ({pid})" for name, pid in facts["workers"].items())
+    if entry.what == "ended":
+        return "nothing is left to do; the workers ended"
     if entry.what == "claimed" and (task == TRAINING or attempt != 1):
         return f"{entry.who} claimed task {task}, attempt {attempt}"
     if entry.what == "completed" and task in (TRAINING, "122"):
@@ -255,7 +262,7 @@ def sentence(entry: Entry, entries: Iterable[Entry] = ()) -> str | None:
     if entry.what == "opened":
         return f"a person opened {facts['file']} in an editor"
     if entry.what == "saved":
-        return f"the person saved {facts['file']}, with a text older than the worker's last update"
+        return f"the person saved {facts['file']}, a text older than the worker's last update"
     if entry.what == "killed":
         return f"{facts['worker']} was killed (SIGKILL) at {facts['progress']:.0%} of task {task}"
     if entry.what == "published" and facts["name"] == "training_started" and facts["data"]["from_step"]:

@@ -35,7 +35,7 @@ class Silence:
 
 
 class Lines:
-    """One line on stderr for each moment worth telling."""
+    """One line on stdout for each moment worth telling."""
 
     def __init__(self, started: float) -> None:
         self._started = started
@@ -44,14 +44,14 @@ class Lines:
         """Print what is new."""
         for entry in entries:
             if text := sentence(entry):
-                print(f"{entry.at - self._started:5.1f} s  {text}", file=sys.stderr, flush=True)
+                print(f"{entry.at - self._started:5.1f} s  {text}", flush=True)
 
     def close(self) -> None:
         """Nothing is left to do."""
 
 
 class Table:
-    """Who works on what, on stderr, redrawn a few times a second; moments scroll by above it."""
+    """Who works on what, on stdout, redrawn a few times a second; moments scroll by above it."""
 
     def __init__(self, plan: Plan, started: float) -> None:
         from rich.console import Console
@@ -64,7 +64,7 @@ class Table:
             name: {"state": "starting", "done": 0} for name in plan.workers
         }
         self._events = 0
-        self._live = Live(console=Console(stderr=True), refresh_per_second=8, transient=True)
+        self._live = Live(console=Console(), refresh_per_second=8, transient=True)
         self._live.start()
 
     def tell(self, entries: Sequence[Entry]) -> None:
@@ -102,12 +102,17 @@ class Table:
 
         done = sum(row["done"] for row in self._rows.values())
         seconds = time.time() - self._started
-        grid = Grid(
-            "agent", "state", "task", "attempt", "progress", "done",
-            title=f"{done} of {len(self._titles)} tasks done, {self._events} events, {seconds:.1f} s",
-            title_justify="left",
-            expand=True,
-        )  # fmt: skip
+        title = f"{done} of {len(self._titles)} tasks done, {self._events} events, {seconds:.1f} s"
+        grid = Grid(title=title, title_justify="left", expand=True)
+        for column, ratio in (
+            ("agent", 3),
+            ("state", 2),
+            ("task", 6),
+            ("attempt", 2),
+            ("progress", 4),
+            ("done", 2),
+        ):
+            grid.add_column(column, ratio=ratio, no_wrap=True)
         for name, row in self._rows.items():
             busy = row["state"] == "busy"
             bar = ProgressBar(completed=100 * row["progress"], width=20) if busy else ""
@@ -116,8 +121,6 @@ class Table:
         return grid
 
 
-def show_for(plan: Plan, *, json: bool, started: float) -> Show:
-    """The show that fits where stderr goes; none beside `--json`."""
-    if json:
-        return Silence()
-    return Table(plan, started) if sys.stderr.isatty() else Lines(started)
+def show_for(plan: Plan, started: float) -> Show:
+    """The show that fits where stdout goes. `started` is in seconds since 1970."""
+    return Table(plan, started) if sys.stdout.isatty() else Lines(started)

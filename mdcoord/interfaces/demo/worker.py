@@ -29,6 +29,9 @@ TTL: Final = 30.0
 PAUSE: Final = 0.05
 """Seconds between two questions for work."""
 
+PHASES: Final = {"122": ("training", 0.3), "123": ("evaluation", 0.7), "export-report": ("done", 1.0)}
+"""What the project is at when one of these tasks is done, and how far it is then."""
+
 CHECKPOINT: Final = "proj1-training-checkpoint"
 """The context that holds the last checkpoint."""
 
@@ -74,6 +77,9 @@ class Worker:
         self._publish("task_completed", task_id=name, agent=self._name, attempt=claim.attempt)
         if task.type == "process":
             self._w.context.set("proj1-dataset", facts, by=self._name)
+        if name in PHASES:
+            phase, progress = PHASES[name]
+            self._w.progress.set(PROJECT, phase=phase, progress=progress)
         self._w.metrics.record("performance", agent=self._name, task_id=name, done=self._tasks_done)
         self._show(busy=None)
 

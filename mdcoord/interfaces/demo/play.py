@@ -14,10 +14,10 @@ from mdcoord.interfaces.demo.project import (
     LEAST_TASKS,
     LEAST_WORKERS,
     Plan,
-    journal_folder,
     lay_out,
     project_folder,
 )
+from mdcoord.interfaces.demo.show import Show, Silence, show_for
 
 DEFAULT_WORKERS: Final = 4
 DEFAULT_TASKS: Final = 24
@@ -28,49 +28,68 @@ MOST_TASKS: Final = 200
 def run(
     *, workers: int = DEFAULT_WORKERS, tasks: int = DEFAULT_TASKS, keep: bool = False, json: bool = False
 ) -> int:
-    """Run the demo and print what happened and the proof (with `json` as one object). Returns the exit code:
-    0 or 1.
+    """Run the demo, print what happened and the proof (with `json` as one object), return the exit code: 0 or
+    1.
 
-    `tasks` is the number of tasks in all. With `keep` the folder stays, else nothing is left behind. Takes
-    some seconds, at most about a minute. Raises UsageError for impossible numbers and DemoFailed when it
-    cannot be brought to its end.
+    `tasks` is the number of tasks in all. Takes some seconds, at most about a minute. With `keep` the folder
+    stays, and when a proof fails; else nothing is left behind. Raises UsageError for impossible numbers and
+    MdcoordError when it does not come to its end.
     """
     _within(workers, LEAST_WORKERS, MOST_WORKERS, "workers", "one of them is killed")
     _within(tasks, LEAST_TASKS, MOST_TASKS, "tasks", "the project itself needs most of them")
     folder = Path(tempfile.mkdtemp(prefix="mdcoord-demo-"))
-    try:
-        return _play(folder, Plan.make(workers, tasks), keep=keep, as_json=json)
-    finally:
-        if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _play(folder: Path, plan: Plan, *, keep: bool, as_json: bool) -> int:
-    from mdcoord.interfaces.demo.director import Director
-    from mdcoord.interfaces.demo.journal import read_all
-    from mdcoord.interfaces.demo.report import prove, timeline
-    from mdcoord.interfaces.demo.show import show_for
-
     started = time.time()
+    try:
+        _play(folder, Plan.make(workers, tasks), Silence() if json else None, started)
+        holds = conclude(folder, started, keep=keep, json=json)
+    except BaseException:
+        _leave(folder, keep=keep)
+        raise
+    _leave(folder, keep=keep or not holds)
+    return 0 if holds else 1
+
+
+def conclude(folder: Path, started: float, *, keep: bool, json: bool) -> bool:
+    """Prove what the folder of a finished demo shows, print it, and tell whether all of it holds.
+
+    `started` is in seconds since 1970.
+    """
+    from mdcoord.interfaces.demo.report import prove, timeline
+
+    plan, proof = Plan.load(folder), prove(folder)
+    holds = all(line.ok for line in proof)
+    facts = {
+        "ok": holds,
+        "workers": len(plan.workers),
+        "tasks": len(plan.jobs),
+        "seconds": round(time.time() - started, 2),
+        "proof": [line._asdict() for line in proof],
+        "timeline": [moment._asdict() for moment in timeline(folder, started)],
+        "path": str(project_folder(folder)) if keep or not holds else None,
+    }
+    _print_json(facts) if json else _print_text(facts)
+    return holds
+
+
+def _play(folder: Path, plan: Plan, show: Show | None, started: float) -> None:
+    from mdcoord.interfaces.demo.director import Director
+
     root = lay_out(folder, plan)
-    show = show_for(plan, json=as_json, started=started)
+    if show is None:
+        print(
+            "A voice-clone project, worked off by processes through a folder of Markdown files.\n", flush=True
+        )
+        show = show_for(plan, started)
     try:
         with Director(root, folder, plan, show.tell) as director:
             director.run()
     finally:
         show.close()
-    proof = prove(folder)
-    facts = {
-        "ok": all(line.ok for line in proof),
-        "workers": len(plan.workers),
-        "tasks": len(plan.jobs),
-        "seconds": round(time.time() - started, 2),
-        "proof": [line._asdict() for line in proof],
-        "timeline": [moment._asdict() for moment in timeline(read_all(journal_folder(folder)), started)],
-        "path": str(project_folder(folder)) if keep else None,
-    }
-    _print_json(facts) if as_json else _print_text(facts)
-    return 0 if facts["ok"] else 1
+
+
+def _leave(folder: Path, *, keep: bool) -> None:
+    if not keep:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _print_json(facts: dict[str, Any]) -> None:
@@ -87,7 +106,7 @@ def _print_text(facts: dict[str, Any]) -> None:
         print(f"  {'ok    ' if line['ok'] else 'FAILED'}  {line['name']:{width}}  {line['text']}")
     print()
     if not facts["ok"]:
-        print("The demo FAILED: what is said above was lost, doubled or changed.")
+        print("The demo FAILED. Its files are kept; beside the project are the journals of the workers.")
     if facts["path"]:
         _print_tour(facts["path"])
     else:

@@ -107,7 +107,7 @@ def test_unknown_bold_fields_are_kept_under_their_key(values: dict[str, Any], da
 
 @given(TEXTS)
 def test_no_text_is_made_up(text: str) -> None:
-    """Every text in the record stands in the file; times and states may be spelled anew, wrapped lines joined."""
+    """Every text in a record stands in its file (times and states spelled anew, wrapped lines joined)."""
     known = {"completed", "in_progress", "task-x"}
     squeezed = "".join(text.split()).lower()
     for key, value in adopt("task", text, "task-x").items():

@@ -42,6 +42,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             finalize=_printed,
             trim_blocks=True,
             lstrip_blocks=True,
+            keep_trailing_newline=True,
             autoescape=False,
         )
         self._source = source

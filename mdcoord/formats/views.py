@@ -224,9 +224,14 @@ def patch_views(
     Only for a body with one view, of a packaged template. None also when in the parts that change the view is
     not what `old_fields` give (an older program, an edit by hand). The caller then renders.
     """
-    view = _the_only_view(body)
+    if _ANY_MARK not in body:
+        return body
+    view = _view_at_the_top(body)
     if not view:
-        return None if _ANY_MARK in body else body
+        views = find_views(body)
+        if len(views) != 1:
+            return None if views else body
+        view = views[0]
     if view.name not in packaged.PACKAGED or templates.overridden(view.name):
         return None
     content = body[view.start : view.end]
@@ -241,17 +246,14 @@ def patch_views(
     return body[: view.start] + patched + body[view.end :]
 
 
-def _the_only_view(body: str) -> View | None:
-    """The view of a body that has one, with nothing but blank lines before it: no fence can hide it."""
-    begin = body.find(_OPEN)
-    if begin < 0 or body[:begin].strip() or (begin and body[begin - 1] != "\n"):
+def _view_at_the_top(body: str) -> View | None:
+    """The view of an ordinary body: one view, nothing but blank lines before it (so no fence hides it)."""
+    opening = _MARKS.match(body, len(body) - len(body.lstrip("\r\n")))
+    if not opening or not opening["name"]:
         return None
-    first_break = body.find("\n", begin)
-    end = body.find(_CLOSE, first_break)
-    if end < 0 or body[end - 1] != "\n" or body.find(_ANY_MARK, end + len(_CLOSE)) >= 0:
-        return None
-    opening = _MARKS.match(body, begin)
-    if not opening or body.find(_ANY_MARK, first_break, end) >= 0:
+    end = body.find(_CLOSE, opening.end())
+    another = body.find(_OPEN, opening.end()) >= 0 or body.find(_CLOSE, end + 1) >= 0
+    if end < 0 or body[end - 1] != "\n" or another:
         return None
     return View(opening["name"], opening.end(), end, end + len(_CLOSE), opening["newline"])
 

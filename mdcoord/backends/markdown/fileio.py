@@ -1,12 +1,13 @@
 """The only place that writes files: locks, temporary files, atomic replacement, durability.
 
-What is promised, per durability policy: `full` – an acknowledged write survives a crash of the system (file and directory
-synced); `data` – the file's content is synced, the directory entry is left to the system; `none` – only crashes of
-processes are survived. Under every policy a reader sees the old or the new content, never a mixture, except after
-`append`, whose readers ignore an unfinished last block.
+What is promised, per durability policy: `full` – an acknowledged write survives a crash of the system
+(file and directory synced); `data` – the file's content is synced, the directory entry is left to the
+system; `none` – only crashes of processes are survived. Under every policy a reader sees the old or the
+new content, never a mixture, except after `append`, whose readers ignore an unfinished last block.
 
-People's editors take no lock. So a replacement *swaps* the new file in and looks at what it got out: content
-that is not the expected one is a save that came in between, and it is handed to the caller instead of being lost.
+People's editors take no lock. So a replacement *swaps* the new file in and looks at what it got out. When
+that is not what it expected, or somebody still writes to it, a save came in between: the very same file
+is swapped back, and the caller starts again from what was saved.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import Final
 
-from mdcoord.backends.markdown.exchange import exchange
+from mdcoord.backends.markdown.exchange import rename_new
 from mdcoord.backends.markdown.flock import Lock, peek
+from mdcoord.backends.markdown.oserrors import not_durable, unavailable
+from mdcoord.backends.markdown.swap import Leftover, Swap, content, wait_for_writers
 from mdcoord.errors import BackendUnavailable, MdcoordError, NotDurable
 
 DURABILITY: Final = ("full", "data", "none")
@@ -35,16 +38,20 @@ _SETTLE: Final = 0.25
 _YOUNG: Final = 2.0
 """Only a file changed this many seconds ago can be in the middle of being saved."""
 _PAUSE: Final = 0.01
+_MARK: Final = "user.mdcoord.version"
+"""The attribute in which a file tells which version of it the tool wrote."""
 _NO_DIRECTORY_SYNC: Final = frozenset([errno.EINVAL, errno.ENOTSUP, errno.EBADF])
 _CANNOT_LINK: Final = frozenset([errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK])
 
 
-class Leftover(Exception):
-    """A temporary file of an earlier, killed writer stands where ours should go; its path is the argument."""
+_written: set[int] = set()
+"""Descriptors of files that are being written; a forked child that kept one would pass for an editor."""
 
 
 class FileIO:
-    """File operations of one workspace: `root` holds the documents, `state` the locks and what is never in git."""
+    """File operations of one workspace: `root` holds the documents, `state` the locks and what is never
+    in git.
+    """
 
     def __init__(self, root: str, state: str, durability: str = "full") -> None:
         self.root = root
@@ -69,11 +76,12 @@ class FileIO:
     def read(self, path: str) -> bytes:
         """The file's content, read while nobody changed it. Raises FileNotFoundError, BackendUnavailable.
 
-        An empty file that was changed just now is looked at again for a moment: editors truncate before they write.
+        An empty file that was changed just now is looked at again for a moment: editors truncate before
+        they write.
         """
         deadline = None
         while True:
-            data, settled = _read_once(path)
+            data, settled = self._read_once(path)
             if settled:
                 return data
             now = time.monotonic()
@@ -99,57 +107,59 @@ class FileIO:
         folder, name = os.path.split(path)
         return os.path.join(folder, f".mdc-{sha256(f'{slot}/{name}'.encode()).hexdigest()[:16]}.tmp")
 
-    def swap(self, path: str, data: bytes, expected: bytes, slot: int = 0) -> str | None:
-        """Replace a file's content. Returns None, or the path of a foreign version that was there instead.
+    def swap(self, path: str, data: bytes, expected: bytes, *, version: str = "", slot: int = 0) -> bool:
+        """Replace a file's content, which is `expected`. False when somebody saved another one meanwhile.
 
-        `expected` is the content that `data` was made from. In both cases `data` is in place afterwards; a foreign version
-        is the caller's to merge and then to `discard`. Raises Leftover, FileNotFoundError (the file went away; nothing
-        was changed), BackendUnavailable (nothing was changed), NotDurable (done, not confirmed).
+        What he saved is in place then. `version` is what `marked` will tell. Raises FileNotFoundError
+        (the file went away), Busy (somebody keeps it open for writing), BackendUnavailable, all with
+        nothing changed; NotDurable (done, not confirmed); Leftover.
         """
         temp = self.temporary(path, slot)
         with translated(path):
-            self._prepare(temp, data, like=path)
-            try:
-                if not exchange(temp, path):
-                    self._replace_keeping(temp, path, self.temporary(path, slot + 1))
-                    temp = self.temporary(path, slot + 1)
-            except FileNotFoundError:
-                _unlink(temp)
-                raise
-            except BaseException:
-                # Whether the swap took place is unknown: what lies at `temp` may be somebody's work.
-                self._drop_if(temp, data)
-                raise
-            out = os.open(temp, _READ)
-            try:
-                if _whole(out) != expected:
-                    return temp
-                problem = self._sync_folder(path)
-                # An editor that had opened the old file just before the swap writes into what is now at `temp`.
-                if _whole(out) != expected:
-                    return temp
-            finally:
-                os.close(out)
-            _unlink(temp)
-        if problem:
-            raise problem
-        return None
+            self._prepare(temp, data, like=path, version=version)
+            swap = Swap(path, temp, self.temporary(path, slot + 1), data)
+            return swap.run(expected, lambda: self._sync_folder(path))
 
-    def create(self, path: str, data: bytes) -> None:
+    def marked(self, path: str) -> str:
+        """The version that the tool wrote to this file, as far as the file still tells; its content may
+        differ.
+        """
+        try:
+            return os.getxattr(path, _MARK, follow_symlinks=False).decode("ascii", "replace")
+        except (OSError, AttributeError):
+            return ""
+
+    def leftover(self, temp: str) -> bytes:
+        """The content of a temporary file that a killed writer left.
+
+        Raises Busy while somebody writes to it.
+        """
+        with translated(temp):
+            descriptor = os.open(temp, _READ)
+            try:
+                wait_for_writers(descriptor, temp)
+                return content(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def create(self, path: str, data: bytes, *, version: str = "") -> None:
         """Make a new file. Raises FileExistsError where there is one (it stays as it is), Leftover."""
         temp = self.temporary(path)
         with translated(path):
-            self._prepare(temp, data)
+            self._prepare(temp, data, version=version)
             try:
-                _link_or_rename(temp, path)
-            finally:
+                _give_name(temp, path)
+            except BaseException:
                 _unlink(temp)
+                raise
             problem = self._sync_folder(path)
         if problem:
             raise problem
 
     def replace(self, path: str, data: bytes, *, sync: bool = True) -> None:
-        """Put a file in place of another, whatever that contains: for files that only the tool writes, under its lock."""
+        """Put a file in place of another, whatever that contains: for files that only the tool writes,
+        under its lock.
+        """
         temp = self.temporary(path)
         with translated(path):
             _unlink(temp)
@@ -164,37 +174,30 @@ class FileIO:
             raise problem
 
     def append(self, path: str, data: bytes, *, sync: bool = True) -> int:
-        """Add bytes to the end in one write and return the new size. The caller holds the file's lock.
+        """Add bytes to the end in one write and return where they end. The caller holds the file's lock.
 
-        A write that fails or is cut short is taken back. Raises NotDurable when only the sync failed.
+        A write that fails or is cut short is taken back. Raises NotDurable when only what follows it
+        failed.
         """
         with translated(path):
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             descriptor = os.open(path, flags, 0o666)
             try:
-                size = os.fstat(descriptor).st_size
-                _write_or_take_back(descriptor, data, size)
-                if sync and self.durability != "none":
-                    try:
+                _write_or_take_back(descriptor, data)
+                try:
+                    end = os.lseek(descriptor, 0, os.SEEK_CUR)
+                    if sync and self.durability != "none":
                         os.fsync(descriptor)
-                    except OSError as error:
-                        raise _not_durable(path, error) from error
-                return size + len(data)
+                    return end
+                except OSError as error:
+                    raise not_durable(path, error) from error
             finally:
-                os.close(descriptor)
+                _close(descriptor)
 
     def move(self, source: str, target: str) -> None:
-        """Move a file to another folder. Raises FileExistsError when the name is taken there by something else.
-
-        A crash half-way leaves both names; doing it again finishes it.
-        """
+        """Move a file to another folder. Raises FileExistsError when the name is taken there."""
         with translated(source):
-            try:
-                _link_or_rename(source, target)
-            except FileExistsError:
-                if not os.path.samefile(source, target):
-                    raise
-            _unlink(source)
+            _give_name(source, target)
             problem = self._sync_folder(target) or self._sync_folder(source)
         if problem:
             raise problem
@@ -212,6 +215,17 @@ class FileIO:
         with translated(temp):
             _unlink(temp)
 
+    def make_folder(self, path: str) -> None:
+        """Make a folder, unless it is there, as durably as its files."""
+        with translated(path):
+            try:
+                os.mkdir(path)
+            except FileExistsError:
+                return
+            problem = self._sync_folder(path)
+        if problem:
+            raise problem
+
     def keep(self, temp: str) -> None:
         """Put a file that nobody can read aside, in the state folder, where `check` reports it."""
         folder = os.path.join(self.state, "kept")
@@ -219,40 +233,63 @@ class FileIO:
             os.makedirs(folder, exist_ok=True)
             os.rename(temp, os.path.join(folder, f"{os.path.basename(temp)}-{time.time_ns()}"))
 
-    def _prepare(self, temp: str, data: bytes, like: str | None = None, sync: bool = True) -> None:
-        """Write `data` to a new temporary file, with the mode, owner and attributes of `like` if that exists."""
+    def _prepare(
+        self, temp: str, data: bytes, like: str | None = None, version: str = "", sync: bool = True
+    ) -> None:
+        """Write `data` to a new temporary file, with the mode, owner and attributes of `like` if that
+        exists.
+        """
         try:
             descriptor = os.open(temp, _TEMP, 0o666)
         except FileExistsError:
             raise Leftover(temp) from None
         try:
             try:
+                _written.add(descriptor)
                 _write_all(descriptor, data)
                 if like is not None:
                     _copy_attributes(like, temp, descriptor)
+                if version:
+                    _mark(descriptor, version)
                 if sync and self.durability != "none":
                     os.fsync(descriptor)
             finally:
+                _written.discard(descriptor)
                 os.close(descriptor)
         except BaseException:
             _unlink(temp)
             raise
 
-    def _replace_keeping(self, temp: str, path: str, kept: str) -> None:
-        """Without an atomic swap: keep the old file under a second name, then rename over it.
+    def _read_once(self, path: str) -> tuple[bytes, bool]:
+        """The content, and whether it can be believed."""
+        with translated(path):
+            descriptor = os.open(path, _READ)
+            try:
+                before = os.fstat(descriptor)
+                if before.st_nlink > 1:
+                    self._require_own_links(path, before)
+                _require_plain(path, before)
+                data = _read_all(descriptor, before.st_size)
+                after = os.fstat(descriptor)
+            finally:
+                _close(descriptor)
+        changed = (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size)
+        if changed or not data or data.isspace():
+            return data, not changed and time.time() - after.st_mtime > _YOUNG
+        return data, True
 
-        A save by rename that falls exactly between the two calls is not noticed.
-        """
-        _unlink(kept)
-        os.link(path, kept, follow_symlinks=False)
-        os.rename(temp, path)
-
-    def _drop_if(self, temp: str, data: bytes) -> None:
-        try:
-            if _content(temp) == data:
-                _unlink(temp)
-        except OSError:
-            pass  # it stays and is looked at by the next writer
+    def _require_own_links(self, path: str, info: os.stat_result) -> None:
+        for slot in (0, 1):
+            try:
+                if os.path.samestat(info, os.stat(self.temporary(path, slot), follow_symlinks=False)):
+                    return  # of a writer that gives the file its name right now, or was killed when it did
+            except FileNotFoundError:
+                pass
+        raise BackendUnavailable(
+            f"{path} has {info.st_nlink} hard links; replacing it would part them",
+            hint="copy it to a file of its own",
+            path=path,
+        )
 
     def _sync_folder(self, path: str) -> NotDurable | None:
         if self.durability != "full":
@@ -265,69 +302,26 @@ class FileIO:
                 os.close(descriptor)
         except OSError as error:
             if error.errno not in _NO_DIRECTORY_SYNC:
-                return _not_durable(path, error)
+                return not_durable(path, error)
         return None
 
 
 @contextmanager
 def translated(path: str) -> Iterator[None]:
-    """Turn the system's errors into ours; names that exist or not stay FileExistsError and FileNotFoundError."""
+    """Turn the system's errors into ours; names that exist or not stay FileExistsError and
+    FileNotFoundError.
+    """
     try:
         yield
     except (MdcoordError, FileExistsError, FileNotFoundError):
         raise
     except OSError as error:
-        where = error.filename if isinstance(error.filename, str) else path
-        raise BackendUnavailable(
-            f"{where}: {error.strerror or error}", hint=_advice(error.errno), path=where, errno=error.errno
-        ) from error
-
-
-def _advice(number: int | None) -> str:
-    if number in (errno.ENOSPC, errno.EDQUOT):
-        return "make room on the disk and try again; nothing was changed"
-    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "check the permissions of the folder; nothing was changed"
-    if number == errno.ELOOP:
-        return "symbolic links are not followed: put the real file there"
-    return "nothing was changed; try again"
-
-
-def _not_durable(path: str, error: OSError) -> NotDurable:
-    return NotDurable(
-        f"{path}: written and visible, but the disk did not confirm it ({error.strerror or error})",
-        hint="check the disk before you rely on it",
-        path=path,
-        errno=error.errno,
-    )
-
-
-def _read_once(path: str) -> tuple[bytes, bool]:
-    """The content, and whether it can be believed."""
-    with translated(path):
-        descriptor = os.open(path, _READ)
-        try:
-            before = os.fstat(descriptor)
-            _require_plain(path, before)
-            data = _read_all(descriptor, before.st_size)
-            after = os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
-    changed = (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size)
-    if changed or not data or data.isspace():
-        return data, not changed and time.time() - after.st_mtime > _YOUNG
-    return data, True
+        raise unavailable(path, error) from error
 
 
 def _require_plain(path: str, info: os.stat_result) -> None:
     if not stat.S_ISREG(info.st_mode):
         raise BackendUnavailable(f"{path} is not a regular file", hint="put a plain file there", path=path)
-    if info.st_nlink > 1:
-        raise BackendUnavailable(
-            f"{path} has {info.st_nlink} hard links; replacing it would part them",
-            hint="copy it to a file of its own",
-            path=path,
-        )
     if info.st_size > MAX_BYTES:
         raise BackendUnavailable(
             f"{path} has {info.st_size} bytes; the limit is {MAX_BYTES}", hint="split the document", path=path
@@ -345,32 +339,29 @@ def _read_all(descriptor: int, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _content(path: str) -> bytes:
-    descriptor = os.open(path, _READ)
-    try:
-        return _whole(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _whole(descriptor: int) -> bytes:
-    """All of an open file, whatever was read from it before."""
-    return os.pread(descriptor, os.fstat(descriptor).st_size + 1, 0)
-
-
 def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
 
 
-def _write_or_take_back(descriptor: int, data: bytes, size: int) -> None:
+def _write_or_take_back(descriptor: int, data: bytes) -> None:
+    size = os.fstat(descriptor).st_size
     try:
         if os.write(descriptor, data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except BaseException:
-        os.ftruncate(descriptor, size)
+        # Only what is ours: a shell may have appended something of its own just now.
+        if data.startswith(os.pread(descriptor, len(data) + 1, size)):
+            os.ftruncate(descriptor, size)
         raise
+
+
+def _close(descriptor: int) -> None:
+    try:
+        os.close(descriptor)
+    except OSError:
+        pass  # it is closed all the same, and what matters was synced
 
 
 def _copy_attributes(source: str, target: str, descriptor: int) -> None:
@@ -394,7 +385,7 @@ def _copy_attributes(source: str, target: str, descriptor: int) -> None:
 
 def _copy_extended(source: str, descriptor: int) -> None:
     for name in os.listxattr(source, follow_symlinks=False):
-        if name.startswith(("user.", "system.posix_acl")):
+        if name.startswith(("user.", "system.posix_acl")) and name != _MARK:
             os.setxattr(descriptor, name, os.getxattr(source, name, follow_symlinks=False))
 
 
@@ -405,16 +396,25 @@ def _tolerant(function: object, *arguments: object) -> None:
         pass  # not ours to give away, or not known to this file system: content matters more
 
 
-def _link_or_rename(source: str, target: str) -> None:
-    """Give `source` the name `target` unless that is taken; it may or may not keep its old name."""
+def _mark(descriptor: int, version: str) -> None:
+    if hasattr(os, "setxattr"):
+        _tolerant(os.setxattr, descriptor, _MARK, version.encode())
+
+
+def _give_name(source: str, target: str) -> None:
+    """Rename a file to a name that must be free. Raises FileExistsError."""
+    if rename_new(source, target):
+        return
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError as error:
         if error.errno not in _CANNOT_LINK:
             raise
-        # No links here (FAT, some network mounts): reserve the name, then rename over the empty file.
+        # No links either (FAT, some network mounts): reserve the name, then rename over the empty file.
         os.close(os.open(target, _TEMP, 0o666))
         os.rename(source, target)
+    else:
+        os.unlink(source)
 
 
 def _unlink(path: str) -> None:
@@ -422,3 +422,12 @@ def _unlink(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         pass
+
+
+def _forget_after_fork() -> None:
+    for descriptor in _written:
+        os.close(descriptor)
+    _written.clear()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

@@ -17,13 +17,13 @@ from types import TracebackType
 from typing import Final, Self
 from weakref import WeakSet
 
-from mdcoord.errors import BackendUnavailable, Busy
+from mdcoord.backends.markdown.oserrors import unavailable
+from mdcoord.errors import Busy
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _FIRST_PAUSE: Final = 0.0005
 _LONGEST_PAUSE: Final = 0.05
 _STATE_BYTES: Final = 65536
-_NO_LOCKS: Final = frozenset([errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP])
 
 
 class Lock:
@@ -141,7 +141,7 @@ class Lock:
 
 
 _held: WeakSet[Lock] = WeakSet()
-"""What a forked child must let go of. Weak, so that a lock ends whose `with` an interrupt kept from starting."""
+"""What a forked child must let go of. Weak: a lock ends whose `with` an interrupt kept from starting."""
 
 
 def peek(path: str) -> bytes:
@@ -214,23 +214,3 @@ def _forget_after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_forget_after_fork)
-
-
-def unavailable(path: str, error: OSError) -> BackendUnavailable:
-    """The error for a call of the system that failed, before which nothing was changed."""
-    where = error.filename if isinstance(error.filename, str) else path
-    return BackendUnavailable(
-        f"{where}: {error.strerror or error}", hint=_advice(error.errno), path=where, errno=error.errno
-    )
-
-
-def _advice(number: int | None) -> str:
-    if number in (errno.ENOSPC, errno.EDQUOT):
-        return "make room on the disk and try again; nothing was changed"
-    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "check the permissions of the folder; nothing was changed"
-    if number == errno.ELOOP:
-        return "symbolic links are not followed: put the real file there"
-    if number in _NO_LOCKS:
-        return "keep the workspace's state folder on a file system that has locks"
-    return "nothing was changed; try again"

@@ -1,12 +1,14 @@
 """The last versions of each document, kept beside the locks and outside of git.
 
-They answer one question: from which version did a person make the one that is in the file now? An editor that
-was opened before a tool's update and saved after it brings an old base back; knowing the base, nothing is lost.
+They answer one question: from which version did a person make the one that is in the file now? An editor
+that was opened before a tool's update and saved after it brings an old base back; knowing the base,
+nothing is lost.
 
-One append-only file a document, unsynced: after a power cut some versions may be missing, and then a stale save
-is taken for an ordinary one. Entries begin with a NUL, which no document contains, and tell length and hash of what
-follows, so a torn entry is never believed and never hides the next. When the file grows long, its older
-entries are packed into one; versions of one document are so alike that a thousand fit.
+One append-only file a document, unsynced: after a power cut some versions may be missing, and then a
+stale save is taken for an ordinary one. Entries begin with a NUL, which no document contains, and tell
+length and hash of what follows, so a torn entry is never believed and never hides the next. When the file
+grows long, its older entries are packed into one; versions of one document are so alike that a thousand
+fit.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ def version_of(data: bytes) -> str:
 class Version(NamedTuple):
     """One remembered version: its name (a hash of the bytes), the bytes, and whether a person saved it.
 
-    What the tool wrote is remembered before it is put in place, what a person saved together with the version
-    that the tool made from it.
+    What the tool wrote is remembered before it is put in place, what a person saved together with the
+    version that the tool made from it.
     """
 
     name: str
@@ -65,7 +67,9 @@ class Past:
         return next((i for i in places if not self.versions[i].saved), None)
 
     def closest(self, text: str, places: Iterable[int], preferred: int | None = None) -> int | None:
-        """The version that a text was most likely made from: the fewest different lines, the newest of equals."""
+        """What a text was most likely made from: the version with the fewest different lines, the newest
+        of equals.
+        """
         lines = set(text.splitlines())
 
         def distance(place: int) -> tuple[int, bool, int]:
@@ -75,16 +79,18 @@ class Past:
         return min(places, key=distance, default=None)
 
     def base_of_save(self, text: str, tool: int) -> int | None:
-        """What a save was made from that is in the file, when the version at `tool` is known to have been there.
+        """What a save was made from that is in the file; the version at `tool` is known to have been there.
 
-        A save is a base only once the tool has written what became of it. A version after `tool` belongs to a
-        writer that was killed, and may have been in the file.
+        A save is a base only once the tool has written what became of it. A version after `tool` belongs
+        to a writer that was killed, and may have been in the file.
         """
         places = [i for i, version in enumerate(self.versions) if i <= tool or not version.saved]
         return self.closest(text, places, tool)
 
     def base_of_leftover(self, saved: bytes) -> int | None:
-        """What a save was made from that a killed writer swapped out: anything older than that writer's version."""
+        """What a save was made from that a killed writer swapped out: something older than that writer's
+        own.
+        """
         end = self.find(version_of(saved))
         displaced_by = self.last_own(end)
         places = range(len(self.versions) if end is None else end)
@@ -92,7 +98,9 @@ class Past:
         return self.closest(text, (place for place in places if place != displaced_by))
 
     def contains(self, leftover: bytes, there: bytes) -> bool:
-        """Whether dropping a killed writer's temporary file loses nothing, `there` being what is in place."""
+        """Whether dropping a killed writer's temporary file loses nothing, `there` being what is in
+        place.
+        """
         if not leftover or leftover == there:
             return True
         place, now = self.find(version_of(leftover)), self.find(version_of(there))
@@ -141,6 +149,8 @@ class History:
         entries: list[bytes] = []
         for kind, content in _entries(self._read(path)):
             (packs if kind == b"packed" else entries).append(_entry(kind, content))
+        if len(entries) <= UNPACKED:
+            return
         packs.append(_entry(b"packed", zlib.compress(b"".join(entries[:-UNPACKED]), 1)))
         while len(packs) > 1 and sum(map(len, packs)) > limit // 2:
             del packs[0]

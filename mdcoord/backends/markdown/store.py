@@ -1,8 +1,9 @@
 """The Markdown backend: one file a document, readable and editable by anyone, and nothing lost.
 
-A write takes the document's lock, reads the file, decides, prepares the new text, swaps it in and looks at what it got out
-(`fileio.swap`). A person's editor takes no lock, so at every read and write the content is compared with the version that
-the tool wrote last: when it is another one, and was made from an older version, both sides are merged.
+A write takes the document's lock, reads the file, decides, prepares the new text, swaps it in and looks
+at what it got out (`swap`). A person's editor takes no lock, so at every read and write the content is
+compared with the version that the tool wrote last: when it is another one, and was made from an older
+version, both sides are merged.
 """
 
 from __future__ import annotations
@@ -16,21 +17,21 @@ from typing import Any, Final, NamedTuple
 
 from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Event, Listing, Unreadable
 from mdcoord.backends.markdown.catalog import Catalog
-from mdcoord.backends.markdown.fileio import FileIO, Leftover
+from mdcoord.backends.markdown.fileio import FileIO
 from mdcoord.backends.markdown.flock import Lock
-from mdcoord.backends.markdown.history import History, Version, version_of
+from mdcoord.backends.markdown.history import History, version_of
 from mdcoord.backends.markdown.log import EventLog
+from mdcoord.backends.markdown.swap import Leftover
 from mdcoord.errors import (
     AlreadyExists,
     BackendUnavailable,
     Busy,
     Conflict,
     InvalidDocument,
-    InvalidName,
     NotDurable,
     NotFound,
 )
-from mdcoord.formats.document import Document, decode
+from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Draft, Scribe
 from mdcoord.formats.templating import Templates
 from mdcoord.leases import Lease
@@ -40,6 +41,10 @@ _PATIENCE: Final = 0.5
 """Seconds for which an unreadable file that is younger than two seconds is taken to be half saved."""
 _ROUNDS: Final = 20
 """How often a write starts again because somebody saved the file meanwhile."""
+_SLOTS: Final = 8
+"""How many temporary files of killed writers a document can have at most: of writes, and of mending after
+them.
+"""
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -86,8 +91,8 @@ class _Found(NamedTuple):
 class MarkdownBackend(Backend):
     """Documents in the folder `root`; locks, leases and history in `state` (never in git, never removed).
 
-    `durability` is `full`, `data` or `none` (see `fileio`); `templates` are folders with the workspace's own
-    templates. Works on local file systems; over a network it is as good as that network's flock.
+    `durability` is `full`, `data` or `none` (see `fileio`); `templates` are folders with the workspace's
+    own templates. Works on local file systems; over a network it is as good as that network's flock.
     """
 
     name = "markdown"
@@ -145,28 +150,43 @@ class MarkdownBackend(Backend):
     def _create(self, key: Key, fields: Mapping[str, Any], body: str) -> Record:
         draft = self._scribe.create(key, fields, body)
         data = draft.text.encode()
-        path = self._path(key)
-        problem: NotDurable | None = None
+        path, version = self._path(key), version_of(data)
         with self._files.lock(key.name, DEFAULT_WAIT) as lock:
             if os.path.lexists(path):
                 raise self._taken(key)
-            try:
-                self._files.create(path, data)
-            except Leftover as leftover:
-                self._files.discard(str(leftover))
-                self._files.create(path, data)
-            except FileExistsError:
-                raise self._taken(key) from None
-            except NotDurable as error:
-                problem = error
-            state = _State(version_of(data), _State.parse(lock.load()).lease)
             self._history.remember(key.name, data)
-            lock.store(state.line())
-        record = _record(key, path, _Found(data, version_of(data), draft, state))
+            problem = self._make(key, data, version)
+            state = _State(version, _State.parse(lock.load()).lease)
+            self._note(lock, state, key)
+        record = _record(key, path, _Found(data, version, draft, state))
         self._catalog.noted(record)
         if problem:
             raise problem
         return record
+
+    def _make(self, key: Key, data: bytes, version: str) -> NotDurable | None:
+        while True:
+            try:
+                self._files.create(self._path(key), data, version=version)
+            except Leftover as leftover:
+                self._put_aside(str(leftover))
+            except FileExistsError:
+                raise self._taken(key) from None
+            except NotDurable as problem:
+                return problem
+            else:
+                return None
+
+    def _note(self, lock: Lock, state: _State, key: Key) -> None:
+        """Store the state of a document that was written or removed just now."""
+        try:
+            lock.store(state.line())
+        except BackendUnavailable as error:
+            raise NotDurable(
+                f"{key} is written, but its state is not: {error.message}",
+                hint="look at the document before you go on",
+                path=lock.path,
+            ) from error
 
     def write(
         self, key: Key, change: Change | Decide, expect: Expect = ANY, *, wait: float = DEFAULT_WAIT
@@ -210,93 +230,78 @@ class MarkdownBackend(Backend):
         return self._commit(key, found, self._scribe.revise(key, found.draft, change), lease, lock)
 
     def _commit(
-        self, key: Key, found: _Found, draft: Draft, lease: Lease | None, lock: Lock, slot: int = 0
+        self,
+        key: Key,
+        found: _Found,
+        draft: Draft,
+        lease: Lease | None,
+        lock: Lock,
+        *,
+        saves: Sequence[bytes] = (),
+        slot: int = 0,
     ) -> Record:
-        """Put a new text and lease in place; whatever somebody saved meanwhile is merged in first."""
-        path = self._path(key)
+        """Put a new text and lease in place. Raises _Again when somebody saved the file meanwhile."""
+        path, data = self._path(key), draft.text.encode()
+        version = version_of(data)
+        self._history.remember(key.name, data, [*([found.raw] if found.foreign else []), *saves])
         if not lock.intact:
             raise BackendUnavailable(
                 f"the lock file of {key} was removed while it was held", hint="try again", path=lock.path
             )
         problem: NotDurable | None = None
         try:
-            draft = self._swap_in(key, found, draft, slot)
+            if not self._files.swap(path, data, found.raw, version=version, slot=slot):
+                raise _Again
+        except FileNotFoundError:
+            raise _Again from None
         except NotDurable as error:
             problem = error
-        data = draft.text.encode()
-        state = _State(version_of(data), lease)
-        lock.store(state.line())
+        state = _State(version, lease)
+        self._note(lock, state, key)
         if problem:
             raise problem
-        return _record(key, path, _Found(data, state.version or "", draft, state))
-
-    def _swap_in(self, key: Key, found: _Found, draft: Draft, slot: int) -> Draft:
-        path = self._path(key)
-        expected, unknown = found.raw, found.foreign
-        caught: str | None = None
-        for _round in range(_ROUNDS):
-            data = draft.text.encode()
-            self._history.remember(key.name, *([expected] if unknown else []), data)
-            try:
-                temp = self._files.swap(path, data, expected, slot)
-            except FileNotFoundError:
-                raise _Again from None
-            if caught is not None:
-                self._files.discard(caught)
-            if temp is None:
-                return draft
-            caught, slot = temp, slot + 2
-            draft = self._with_save(key, temp, draft, slot)
-            expected, unknown = data, False
-        raise _Again
-
-    def _with_save(self, key: Key, temp: str, draft: Draft, slot: int) -> Draft:
-        """Our text, already in place, united with a save that it has just replaced and that now lies at `temp`."""
-        path = self._path(key)
-        saved = self._settled(temp)
-        try:
-            merged = self._merged(key, saved, version_of(draft.text.encode()), path)
-        except InvalidDocument:
-            # What a person saved cannot be read: it goes back where it was, and nothing of ours was promised.
-            if self._files.swap(path, saved, draft.text.encode(), slot) is None:
-                self._files.discard(temp)
-            raise
-        self._history.remember(key.name, saved)
-        return merged or self._scribe.open(key, decode(saved, where=path), path)
+        return _record(key, path, _Found(data, version, draft, state))
 
     def _absorb_leftovers(self, key: Key, lock: Lock) -> None:
-        """Deal with temporary files of a writer that was killed: what may be somebody's save is merged, not dropped."""
-        path = self._path(key)
-        for slot in range(2 * _ROUNDS):
-            temp = self._files.temporary(path, slot)
-            if not os.path.lexists(temp):
-                continue
-            saved = self._files.read(temp)
-            versions = self._history.versions(key.name)
-            if (
-                not saved
-                or any(v.data == saved for v in versions)
-                or versions[-1:]
-                and versions[-1].data.startswith(saved)
-            ):
-                self._files.discard(temp)
-                continue
+        """Deal with temporary files of killed writers: what may be somebody's save is merged, not
+        dropped.
+        """
+        for temp in self._leftovers(key):
+            self._absorb(key, temp, lock)
+
+    def _leftovers(self, key: Key) -> list[str]:
+        temps = [self._files.temporary(self._path(key), slot) for slot in range(_SLOTS)]
+        return [temp for temp in temps if os.path.lexists(temp)]
+
+    def _absorb(self, key: Key, temp: str, lock: Lock) -> None:
+        saved = self._files.leftover(temp)
+        found = self._find(key, lock.load)
+        past = self._history.past(key.name)
+        if not past.contains(saved, found.raw):
+            base = past.base_of_leftover(saved)
             try:
-                found = self._find(key, lock.load)
-                base = _closest(versions, decode(saved, where=temp), None)
-                draft = self._scribe.merge(
-                    key,
-                    base.data.decode() if base else found.draft.text,
-                    found.draft.text,
-                    decode(saved, where=temp),
-                    temp,
-                )
+                if base is None:
+                    raise InvalidDocument("nobody knows what it was made from", hint="", path=temp)
+                text = decode(saved, where=temp)
+                draft = self._scribe.merge(key, past.versions[base].text, found.draft.text, text, temp)
             except InvalidDocument:
                 self._files.keep(temp)
-                continue
-            self._history.remember(key.name, saved)
-            self._commit(key, found, draft, found.state.lease, lock, slot=2 * _ROUNDS)
+                return
+            busy = set(self._leftovers(key))
+            slots = range(0, _SLOTS, 2)
+            free = [
+                s for s in slots if not busy & {self._files.temporary(self._path(key), s + i) for i in (0, 1)}
+            ]
+            self._commit(key, found, draft, found.state.lease, lock, saves=[saved], slot=free[0])
+        self._files.discard(temp)
+
+    def _put_aside(self, temp: str) -> None:
+        """Deal with a temporary file whose document is gone."""
+        saved = self._files.leftover(temp)
+        if not saved or self._files.marked(temp) == version_of(saved):
             self._files.discard(temp)
+        else:
+            self._files.keep(temp)
 
     def delete(self, key: Key, expect: Expect = ANY) -> None:
         def check(record: Record) -> None:
@@ -306,9 +311,7 @@ class MarkdownBackend(Backend):
         with self._files.lock(key.name) as lock:
             self._checked(key, check, lock)
             self._files.remove(self._path(key))
-            self._history.forget(key.name)
-            # The high-water mark of attempts stays: a task of the same name never hands out a number again.
-            lock.store(_State(None, _State.parse(lock.load()).lease).line())
+            self._forget(key, lock)
 
     # -- archive -----------------------------------------------------------------------------------------
 
@@ -324,9 +327,16 @@ class MarkdownBackend(Backend):
                     break
                 except FileExistsError:
                     name = f"{key.name}.{number}"
-            self._history.forget(key.name)
-            lock.store(_State(None, _State.parse(lock.load()).lease).line())
+            self._forget(key, lock)
         return name
+
+    def _forget(self, key: Key, lock: Lock) -> None:
+        """Drop what is known of a document that is gone.
+
+        The high-water mark of attempts stays: a task of the same name never hands out a number again.
+        """
+        self._note(lock, _State(None, _State.parse(lock.load()).lease), key)
+        self._history.forget(key.name)
 
     def restore(self, name: str) -> Record:
         self._prepare()
@@ -358,7 +368,7 @@ class MarkdownBackend(Backend):
     def _archive_folder(self, make: bool = False) -> str:
         folder = os.path.join(self.location, "archive")
         if make:
-            os.makedirs(folder, exist_ok=True)
+            self._files.make_folder(folder)
         if os.path.islink(folder):
             raise BackendUnavailable(
                 f"{folder} is a symbolic link", hint="put a real folder there", path=folder
@@ -439,11 +449,17 @@ class MarkdownBackend(Backend):
             self._prepared = True
 
     def _find(self, key: Key, state_line: Callable[[], bytes]) -> _Found:
-        """Read a document and, if a stale save is in the file, merge it. Waits a moment for half-saved files."""
+        """Read a document and, if a stale save is in the file, merge it.
+
+        Waits a moment for half-saved files.
+        """
         deadline = None
         while True:
+            line = state_line()
             raw = self._files.read(self._path(key))
-            state = _State.parse(state_line())
+            state = _State.parse(line)
+            if state.version != version_of(raw) and state_line() != line:
+                continue  # a tool wrote it in this very moment
             try:
                 return self._understood(key, raw, state)
             except InvalidDocument:
@@ -454,44 +470,35 @@ class MarkdownBackend(Backend):
             time.sleep(0.02)
 
     def _understood(self, key: Key, raw: bytes, state: _State) -> _Found:
-        path = self._path(key)
-        version = version_of(raw)
+        path, version = self._path(key), version_of(raw)
+        text = decode(raw, where=path)
+        draft = None
         if state.version is not None and version != state.version:
-            merged = self._merged(key, raw, state.version, path)
-            if merged is not None:
-                return _Found(raw, version, merged, state)
-        return _Found(raw, version, self._scribe.open(key, decode(raw, where=path), path), state)
+            draft = self._merged(key, version, text, state.version, path)
+        return _Found(raw, version, draft or self._scribe.open(key, text, path), state)
 
-    def _merged(self, key: Key, saved: bytes, latest: str, where: str) -> Draft | None:
-        """What a save means that is not the tool's latest version; None when it was made from that version."""
-        versions = self._history.versions(key.name)
-        if not versions or versions[-1].name == version_of(saved):
+    def _merged(self, key: Key, version: str, text: str, latest: str, where: str) -> Draft | None:
+        """What a text means that is not the tool's latest version; None when it stands for itself."""
+        past = self._history.past(key.name)
+        here, tool = past.find(version), past.find(latest)
+        tool = past.last_own() if tool is None else tool
+        if tool is None:
             return None
-        tool = next((v for v in reversed(versions) if v.name == latest), versions[-1])
-        text = decode(saved, where=where)
-        base = _closest(versions, text, tool) or tool
-        if base.name == tool.name:
-            return self._scribe.keep_view_edits(key, tool.data.decode(), self._scribe.open(key, text, where))
-        return self._scribe.merge(key, base.data.decode(), tool.data.decode(), text, where)
+        if here is not None and here >= tool and not past.versions[here].saved:
+            return None  # put in place by a writer that was killed before it could say so
+        if here is None and self._files.marked(where) == version:
+            return None  # the tool's own; a power cut took the memory of it
+        base = past.base_of_save(text, tool)
+        if base is None or base >= tool:
+            before = past.versions[tool if base is None else base].text
+            return self._scribe.keep_view_edits(key, before, self._scribe.open(key, text, where))
+        return self._scribe.merge(key, past.versions[base].text, past.versions[tool].text, text, where)
 
     def _listable(self, key: Key, known: Record | None = None) -> Record:
         path = self._path(key)
         if known is not None and version_of(self._files.read(path)) == known.version:
             return known
         return _record(key, path, self._find(key, lambda: self._files.peek(key.name)))
-
-    def _settled(self, path: str) -> bytes:
-        """The content of a file that somebody may still be writing: wait until it can be read, within reason."""
-        deadline = time.monotonic() + _PATIENCE
-        while True:
-            data = self._files.read(path)
-            try:
-                Document.parse(decode(data, where=path), where=path)
-                return data
-            except InvalidDocument:
-                if time.monotonic() >= deadline:
-                    return data
-            time.sleep(0.02)
 
     def _require_coming(self, key: Key) -> None:
         """Return when a missing document is there again: git removes a file before it writes it anew."""
@@ -533,15 +540,3 @@ def _young(path: str) -> bool:
         return time.time() - os.stat(path).st_mtime < 2.0
     except FileNotFoundError:
         return True
-
-
-def _closest(versions: Sequence[Version], text: str, preferred: Version | None) -> Version | None:
-    """The version that a text was most likely made from: the one with the fewest different lines, the newest of equals."""
-    lines = set(text.splitlines())
-
-    def distance(version: Version) -> tuple[int, bool]:
-        return len(
-            lines ^ set(version.data.decode("utf-8", "replace").splitlines())
-        ), version is not preferred
-
-    return min(reversed(versions), key=distance, default=None)

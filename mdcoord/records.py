@@ -24,7 +24,7 @@ Own = Mapping[str, Callable[[], Value]]
 class _Field(Generic[T]):
     """An attribute that reads the field of its own name."""
 
-    def __init__(self, types: tuple[type, ...], default: T) -> None:
+    def __init__(self, types: tuple[type, ...], default: Callable[[], T]) -> None:
         self._types = types
         self._default = default
 
@@ -40,27 +40,27 @@ class _Field(Generic[T]):
             return self
         value: Any = record.fields.get(self._name)
         wrong = not isinstance(value, self._types) or (isinstance(value, bool) and bool not in self._types)
-        return self._default if wrong else value
+        return self._default() if wrong else value
 
 
 def _text() -> _Field[str | None]:
-    return _Field[str | None]((str,), None)
+    return _Field[str | None]((str,), lambda: None)
 
 
 def _number() -> _Field[float | None]:
-    return _Field[float | None]((int, float), None)
+    return _Field[float | None]((int, float), lambda: None)
 
 
-def _whole(default: int = 0) -> _Field[int]:
-    return _Field[int]((int,), default)
+def _whole() -> _Field[int]:
+    return _Field[int]((int,), int)
 
 
 def _list() -> _Field[list[Any]]:
-    return _Field[list[Any]]((list,), [])
+    return _Field[list[Any]]((list,), list)
 
 
 def _mapping() -> _Field[dict[str, Any]]:
-    return _Field[dict[str, Any]]((dict,), {})
+    return _Field[dict[str, Any]]((dict,), dict)
 
 
 class TypedRecord(Mapping[str, Any]):

@@ -102,7 +102,8 @@ def is_silent(record: Record, since: float) -> bool:
 
     One without stamps did not.
     """
-    return (last_sign(record) or since + 1) <= since
+    sign = last_sign(record)
+    return sign is not None and sign < since
 
 
 def last_sign(record: Record) -> float | None:

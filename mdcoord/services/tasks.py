@@ -51,6 +51,10 @@ class Tasks(Claims):
         """
         if not title.strip():
             raise UsageError("a task needs a title", hint="say in a few words what is to be done")
+        if isinstance(priority, bool) or not isinstance(priority, int | float):
+            raise UsageError(
+                f"a priority of {priority!r} is not possible", hint="a number, higher goes first"
+            )
         if retry_limit is not None and retry_limit < 0:
             raise UsageError(f"a retry limit of {retry_limit} is not possible", hint="0 or more")
         now = self._env.host.stamp()
@@ -173,11 +177,11 @@ def is_stale(env: Env, record: Record) -> bool:
         return False
     since = env.host.now() - env.stale_after
     written = seconds_of(record.fields.get("updated_at"))
-    if written is None or written > since:
+    if written is None or written >= since:
         return False
     lease = record.lease or env.backend.lease(record.key)
     beat = seconds_of(lease.holder.renewed_at) if lease and lease.holder and lease.holder.session else None
-    return beat is None or beat <= since
+    return beat is None or beat < since
 
 
 def _ready(record: Record, status: StatusOf, now: str) -> bool:

@@ -35,11 +35,11 @@ class Interrupted(FileIO):
 
     before_swap: Callable[[], None] | None = None
 
-    def swap(self, path: str, data: bytes, expected: bytes, slot: int = 0) -> str | None:
+    def swap(self, path: str, data: bytes, expected: bytes, *, version: str = "", slot: int = 0) -> bool:
         act, self.before_swap = self.before_swap, None
         if act is not None:
             act()
-        return super().swap(path, data, expected, slot)
+        return super().swap(path, data, expected, version=version, slot=slot)
 
 
 def open_log(root: Path) -> EventLog:
@@ -438,7 +438,7 @@ def test_what_a_shell_appends_during_a_rotation_is_carried_over(tmp_path: Path) 
     log = EventLog(files, str(tmp_path))
     events = publish(log, *range(4))
     files.before_swap = lambda: by_hand(path)
-    assert log.rotate("training", 2, DAY) == 2
+    assert log.rotate("training", 2, DAY) == 3
     assert names(log, events[0].cursor) == ["step_1", "step_2", "step_3", "by_hand"]
 
 

@@ -232,6 +232,15 @@ def outline_of(span: Span) -> Outline | None:
     return outline if ended and _has_field(data[begin : outline.end]) else None
 
 
+def parted(span: Span) -> tuple[bytes, bytes]:
+    """The block of a span without its closing line, and the text that somebody wrote below it."""
+    outline = outline_of(span)
+    if outline is None:
+        return span.data.rstrip(), b""
+    below = span.data[outline.end :].strip()
+    return span.data[: outline.end].rstrip(), below.removeprefix(b"---").strip()
+
+
 def is_unchanged(span: Span, outline: Outline) -> bool:
     """Whether a block with a mark reads as it was written. True for a block without one."""
     mark = outline.mark

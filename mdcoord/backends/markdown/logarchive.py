@@ -10,23 +10,53 @@ import os
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
 from mdcoord.backends.base import Event
 from mdcoord.backends.markdown.logview import Cursor, make_event, viewing
+from mdcoord.errors import BackendUnavailable
 from mdcoord.formats import eventlog
-from mdcoord.formats.eventlog import Moved
+from mdcoord.formats.eventlog import Moved, Span
 
 
 class Archived(NamedTuple):
-    """One block of an archive: its text, where it starts in the file, and its offset in the channel."""
+    """One block of an archive, and its offset in the channel."""
 
     event: Event | None
-    text: bytes
-    start: int
+    span: Span
     offset: int
+
+
+class Known:
+    """Blocks that are in a safe place already, whatever lies between them."""
+
+    def __init__(self) -> None:
+        self._blocks: Counter[bytes] = Counter()
+        self._remarks: set[tuple[bytes, bytes]] = set()
+
+    def add(self, spans: Iterable[Span]) -> None:
+        """Take note of blocks and of the text below them."""
+        for span in spans:
+            block, remark = eventlog.parted(span)
+            self._blocks[block] += 1
+            self._remarks.add((block, remark))
+
+    def __contains__(self, span: Span) -> bool:
+        return self._blocks[eventlog.parted(span)[0]] > 0
+
+    def lacks(self, span: Span) -> bytes:
+        """What of a span is not known: all, or only new text below its block. Each block counts once."""
+        block, remark = eventlog.parted(span)
+        if self._blocks[block] <= 0:
+            return span.data
+        self._blocks[block] -= 1
+        return remark + b"\n\n" if remark and (block, remark) not in self._remarks else b""
+
+    def has_begun(self, span: Span) -> bool:
+        """Whether a span is the beginning of a known block."""
+        return any(block.startswith(span.data.rstrip()) for block in self._blocks)
 
 
 class Archives:
@@ -38,7 +68,10 @@ class Archives:
         self._name = re.compile(rf"events-{re.escape(channel)}-[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}\.md")
 
     def names(self) -> list[str]:
-        """The files' names, the oldest first."""
+        """The files' names, the oldest first. Raises BackendUnavailable for a linked folder."""
+        if os.path.islink(self.folder):
+            hint = "put a real folder there"
+            raise BackendUnavailable(f"{self.folder} is a symbolic link", hint=hint, path=self.folder)
         try:
             return sorted(name for name in os.listdir(self.folder) if self._name.fullmatch(name))
         except FileNotFoundError:
@@ -74,15 +107,15 @@ class Archives:
                     return None
                 width *= 4
 
-    def texts_since(self, offset: int) -> Counter[bytes]:
-        """The blocks of archives that reach beyond an offset; none unless a rotation was killed half-way."""
-        texts: Counter[bytes] = Counter()
+    def known_since(self, offset: int) -> Known:
+        """What archives hold that reach beyond an offset; nothing unless a rotation was killed half-way."""
+        known = Known()
         for name in reversed(self.names()):
             stretch = self.last_stretch(name)
             if stretch is not None and stretch.beyond <= offset:
                 break
-            texts.update(block.text.rstrip() for block in self.blocks(name))
-        return texts
+            known.add(block.span for block in self.blocks(name))
+        return known
 
     def blocks(self, name: str) -> Iterator[Archived]:
         """All blocks of an archive, in order."""
@@ -99,7 +132,7 @@ class Archives:
                 span = span._replace(data=span.data[: stretches[number].mark - span.start])
             entry = eventlog.parse_event(span)
             event = make_event(self.channel, entry, offset) if entry else None
-            yield Archived(event, span.data, span.start, offset)
+            yield Archived(event, span, offset)
 
     def find_recent(self, event_id: str, count: int) -> Event | None:
         """The event of this id if it is one of the newest `count`."""
@@ -108,7 +141,7 @@ class Archives:
                 for span in islice(view.backwards(), count):
                     count -= 1
                     if eventlog.identity_in(span) == event_id:
-                        return next(b.event for b in self.blocks(name) if b.start == span.start)
+                        return next(b.event for b in self.blocks(name) if b.span.start == span.start)
             if count <= 0:
                 break
         return None
@@ -147,11 +180,11 @@ class Archives:
         for block in self.blocks(name):
             like = block.event is not None and eventlog.identity_of(block.event.id) == identity
             if like and (not exact or block.offset == cursor.offset):
-                return self._from(name, block.start + 1)
+                return self._from(name, block.span.start + 1)
         return None
 
     def _from(self, name: str, start: int) -> Iterator[Archived]:
-        yield from (block for block in self.blocks(name) if block.start >= start)
+        yield from (block for block in self.blocks(name) if block.span.start >= start)
         for later in self.names():
             if later > name:
                 yield from self.blocks(later)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from contextlib import AbstractContextManager
 
 from mdcoord.backends.base import DEFAULT_WAIT
-from mdcoord.backends.markdown.fileio import FileIO, Leftover
+from mdcoord.backends.markdown.fileio import FileIO
 from mdcoord.backends.markdown.flock import Lock
 from mdcoord.backends.markdown.logarchive import Archives
 from mdcoord.backends.markdown.logview import LogView, viewing
+from mdcoord.backends.markdown.swap import Leftover
 from mdcoord.formats import eventlog
 from mdcoord.model import Key
 
@@ -59,50 +59,32 @@ class LogFile:
     def swap(self, path: str, text: bytes, expected: bytes) -> bool:
         """Replace a file that was read as `expected`; False when somebody saved another text meanwhile.
 
-        Their text is in place again then. What a shell appended in the last moment is carried over.
-        Raises FileNotFoundError.
+        Their text is in place then. Raises FileNotFoundError, Busy while somebody has it open for writing.
         """
         try:
-            caught = self._files.swap(path, text, expected)
+            return self._files.swap(path, text, expected)
         except Leftover as leftover:
             self._settle(str(leftover), path)
             return False
-        if caught is None:
-            return True
-        saved = content(caught) or b""
-        carried = saved.startswith(expected)
-        if carried:
-            self._files.append(path, saved[len(expected) :])
-        else:
-            self._put_back(path, saved, text)
-        self._files.discard(caught)
-        return carried
 
-    def _put_back(self, path: str, saved: bytes, ours: bytes) -> None:
-        caught = self._files.swap(path, saved, ours, slot=2)
-        if caught is None:
-            return
-        newer = content(caught) or b""
-        if newer.startswith(ours):
-            self._files.append(path, newer[len(ours) :])
-            self._files.discard(caught)
-        else:
-            self._files.keep(caught)
+    def make_archive_folder(self) -> None:
+        """Make the folder of the archives, unless it is there."""
+        self._files.make_folder(self.archives.folder)
 
     def _settle(self, temp: str, path: str) -> None:
         """Drop what a killed writer left if the log and its archives have all of it, else put it aside.
 
         It is a text that was never put in place, or the old text with what others wrote at that moment.
         """
-        left, there = content(temp) or b"", content(path)
-        known = Counter(span.data.rstrip() for span in eventlog.spans_of(there or b""))
-        known.update(span.data.rstrip() for span in eventlog.spans_of(content(self.path) or b""))
-        known.update(self.archives.texts_since(0))
-        strange = (span for span in eventlog.spans_of(left) if span.data.rstrip() not in known)
-        if there is None or all(_is_part(span.data, known) for span in strange):
-            self._files.discard(temp)
-        else:
+        left = LogView.of_bytes(self.channel, self._files.leftover(temp))
+        known = self.archives.known_since(0)
+        known.add(eventlog.spans_of(content(self.path) or b""))
+        known.add(eventlog.spans_of(content(path) or b""))
+        lost = any(known.lacks(span) and not known.has_begun(span) for span in left.spans())
+        if lost and os.path.lexists(path):
             self._files.keep(temp)
+        else:
+            self._files.discard(temp)
 
 
 def content(path: str) -> bytes | None:
@@ -112,7 +94,3 @@ def content(path: str) -> bytes | None:
             return view.whole()
     except FileNotFoundError:
         return None
-
-
-def _is_part(text: bytes, known: Counter[bytes]) -> bool:
-    return any(block.startswith(text) for block in known)

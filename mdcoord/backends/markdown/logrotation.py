@@ -8,27 +8,32 @@ archive has already.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
+from mdcoord.backends.markdown.logarchive import Known
 from mdcoord.backends.markdown.logfile import LogFile, content
 from mdcoord.backends.markdown.logview import LogView, viewing
 from mdcoord.formats import eventlog
+from mdcoord.formats.eventlog import Span
 
 
 class _Plan(NamedTuple):
-    """What goes (`gone`: texts of blocks in reading order, from the offset `first` on) and what stays."""
+    """What goes (`gone`: in reading order, from the offset `first` on) and what stays."""
 
     first: int
-    gone: list[bytes]
+    gone: list[Span]
     kept: bytes
     moved: int
 
     @property
+    def text(self) -> bytes:
+        return b"".join(span.data for span in self.gone)
+
+    @property
     def beyond(self) -> int:
-        return self.first + sum(map(len, self.gone))
+        return self.first + len(self.text)
 
 
 def rotate_once(file: LogFile, keep: int, date: str) -> int | None:
@@ -42,10 +47,10 @@ def rotate_once(file: LogFile, keep: int, date: str) -> int | None:
     plan = _plan(view, keep)
     if plan is None:
         return 0
-    os.makedirs(file.archives.folder, exist_ok=True)
+    file.make_archive_folder()
     _cut_torn_stretch(file, plan)
-    known = file.archives.texts_since(plan.first)
-    if plan.gone[0].rstrip() not in known:
+    known = file.archives.known_since(plan.first)
+    if plan.gone[0] not in known:
         # Offsets only ever grow, also where a script cut the log short and its front matter with it.
         plan = plan._replace(first=max(plan.first, file.archives.beyond()))
     archive = _archive(file, b"".join(_stretches(plan, known)), date)
@@ -59,9 +64,13 @@ def _plan(view: LogView, keep: int) -> _Plan | None:
     count = len(events) - keep
     if count <= 0:
         return None
-    texts = [span.data if span.data.endswith(b"\n") else span.data + b"\n" for span in spans]
     cut = events[count - 1] + 1
-    return _Plan(view.rotated, texts[:cut], b"".join(texts[cut:]), count)
+    kept = b"".join(_ended(span).data for span in spans[cut:])
+    return _Plan(view.rotated, [_ended(span) for span in spans[:cut]], kept, count)
+
+
+def _ended(span: Span) -> Span:
+    return span if span.data.endswith(b"\n") else span._replace(data=span.data + b"\n")
 
 
 def _cut_torn_stretch(file: LogFile, plan: _Plan) -> None:
@@ -75,24 +84,22 @@ def _cut_torn_stretch(file: LogFile, plan: _Plan) -> None:
     text = there[stretch.start :].rstrip(b"\0")
     begin = stretch.first - plan.first
     unfinished = len(text) < stretch.beyond - stretch.first
-    if begin >= 0 and unfinished and (b"".join(plan.gone) + plan.kept).startswith(text, begin):
+    if begin >= 0 and unfinished and (plan.text + plan.kept).startswith(text, begin):
         file.swap(archives.path(name), there[: stretch.mark], there)
 
 
-def _stretches(plan: _Plan, known: Counter[bytes]) -> Iterator[bytes]:
+def _stretches(plan: _Plan, known: Known) -> Iterator[bytes]:
     """What the archive lacks of the blocks that go: their text, below a mark for each stretch of them."""
-    missing: list[tuple[bool, int, bytes]] = []
     offset = plan.first
-    for text in plan.gone:
-        lacking = known[text.rstrip()] <= 0
-        known[text.rstrip()] -= 1
-        missing.append((lacking, offset, text))
-        offset += len(text)
-    for lacking, group in groupby(missing, key=lambda item: item[0]):
-        if lacking:
-            blocks = list(group)
-            text = b"".join(text for _, _, text in blocks)
-            yield eventlog.moved_mark(blocks[0][1], blocks[0][1] + len(text)) + text
+    for is_lacking, group in groupby(
+        ((known.lacks(span), span) for span in plan.gone), lambda pair: pair[0] != b""
+    ):
+        first = offset
+        pairs = list(group)
+        offset += sum(len(span.data) for _, span in pairs)
+        if is_lacking:
+            text = b"".join(lacking for lacking, _ in pairs)
+            yield eventlog.moved_mark(first, first + len(text)) + text
 
 
 def _archive(file: LogFile, stretches: bytes, date: str) -> str:

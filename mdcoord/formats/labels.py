@@ -172,7 +172,7 @@ def _refuse(name: str) -> Any:
 
 def format_percent(share: float) -> str:
     """A share of one: `0.35` -> `35%`, `0.964` -> `96.4%`."""
-    return f"{_trimmed(share * 100)}%"
+    return f"{_trimmed(share * 100.0)}%"
 
 
 def parse_percent(text: str) -> float | None:
@@ -213,7 +213,7 @@ def format_duration(seconds: float) -> str:
     hours, minutes = divmod(int(whole), 60)
     days, hours = divmod(hours, 24)
     text = f"{f'{days}d ' if days else ''}{f'{hours}h ' if hours else ''}{f'{minutes}m ' if minutes else ''}"
-    return f"{text}{_trimmed(rest)}s" if rest or not text else text[:-1]
+    return f"{text}{_trimmed(float(rest))}s" if rest or not text else text[:-1]
 
 
 def parse_duration(text: str) -> int | float | None:
@@ -273,4 +273,6 @@ _MOMENT = re.compile(
 
 def _trimmed(number: float) -> str:
     """A number for people: at most six decimals, no trailing zeros."""
+    if number.is_integer():
+        return str(int(number))
     return f"{number:.6f}".rstrip("0").rstrip(".")

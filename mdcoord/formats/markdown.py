@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from json.encoder import encode_basestring as _quoted
 from typing import Any
 
 from mdcoord.formats.labels import NO, NOTHING, YES, guard_json, label_for, one_line_json
@@ -116,11 +117,14 @@ def _without_comments(text: str) -> str:
 def _pretty(value: Any) -> str:
     """JSON with one entry a line; a flat mapping, the usual case, entry by entry through the fast encoder."""
     if isinstance(value, dict) and not any(isinstance(entry, list | dict) for entry in value.values()):
-        lines = [f"  {_encode(str(key))}: {_encode(entry)}" for key, entry in value.items()]
+        lines = [f"  {_quoted(str(key))}: {_scalar(entry)}" for key, entry in value.items()]
         text = "{\n" + ",\n".join(lines) + "\n}" if lines else "{}"
     else:
         text = json.dumps(value, ensure_ascii=False, indent=2)
     return guard_json(text).replace("```", "\\u0060\\u0060\\u0060")
 
 
-_encode = json.JSONEncoder(ensure_ascii=False).encode
+def _scalar(value: Any) -> str:
+    if isinstance(value, str):
+        return _quoted(value)
+    return repr(value) if type(value) is int else json.dumps(value)

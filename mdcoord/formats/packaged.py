@@ -473,4 +473,9 @@ PACKAGED: Final[dict[str, tuple[Block, ...]]] = {
 
 def render(name: str, fields: Fields) -> str:
     """The content of the packaged view `name`: lines that all end with a line break."""
-    return "\n\n".join(filter(None, (part.text(fields) for part in PACKAGED[name]))) + "\n"
+    return joined(part.text(fields) for part in PACKAGED[name])
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Blocks as the content of a view; empty ones are left out."""
+    return "\n\n".join(filter(None, texts)) + "\n"

@@ -235,14 +235,13 @@ def patch_views(
     if view.name not in packaged.PACKAGED or templates.overridden(view.name):
         return None
     content = body[view.start : view.end]
-    crlf = view.newline == "\r\n"
-    if crlf:
-        content = content.replace("\r\n", "\n")
+    if view.newline != "\n":
+        content = content.replace(view.newline, "\n")
     patched = _patch(view.name, content, old_fields, new_fields)
-    if patched is None or (patched is content and not crlf):
-        return None if patched is None else body
-    if crlf:
-        patched = patched.replace("\n", "\r\n")
+    if patched is None:
+        return None
+    if view.newline != "\n":
+        patched = patched.replace("\n", view.newline)
     return body[: view.start] + patched + body[view.end :]
 
 
@@ -268,12 +267,22 @@ def _patch(name: str, content: str, old: Mapping[str, Any], new: Mapping[str, An
         if before == after:
             continue
         place = _place_of(before, result) if before and after else -1
-        if (
-            place < 0
-        ):  # a part that comes, goes or is not alone: only a view that is wholly known can be made anew
-            return packaged.render(name, new) if content == packaged.render(name, old) else None
+        if place < 0:
+            return _remade(name, content, old, new, changed)
         result = result[:place] + after + result[place + len(before) :]
     return result
+
+
+def _remade(
+    name: str, content: str, old: Mapping[str, Any], new: Mapping[str, Any], changed: set[str]
+) -> str | None:
+    """The whole view, for a part that comes, goes or is not alone: only if it is what `old` gives."""
+    parts = packaged.PACKAGED[name]
+    texts = [part.text(old) for part in parts]
+    if content != packaged.joined(texts):
+        return None
+    pairs = zip(parts, texts, strict=True)
+    return packaged.joined(text if part.reads.isdisjoint(changed) else part.text(new) for part, text in pairs)
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:

@@ -1,8 +1,9 @@
 """The documents of a folder as last seen, so that listing ten thousand of them reads only those that changed.
 
-A file is believed to be unchanged when its modification time, size and inode are what they were *and* the
-time was not young when we looked (clocks of file systems are coarse: two saves can share a stamp).
-Everything else is read again; content decides. The catalog may be thrown away at any time.
+A file is believed to be unchanged when its change time, size and inode are what they were *and* the time was
+not young when we looked (clocks of file systems are coarse: two saves can share a stamp). The change time, as
+programs set the modification time as they like. Everything else is read again; content decides. The catalog
+may be thrown away at any time.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ from typing import Any, Final, NamedTuple
 
 from mdcoord.backends.base import Listing, Unreadable
 from mdcoord.backends.markdown.fileio import FileIO
-from mdcoord.errors import BackendUnavailable, InvalidDocument
+from mdcoord.errors import BackendUnavailable, Busy, InvalidDocument
 from mdcoord.model import Key, Record, Value
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _RACY: Final = 3_000_000_000
 """Nanoseconds that a stamp must be old to be trusted."""
 _WORTH_SAVING: Final = 50
 
 Signature = tuple[int, int, int]
+"""Change time (nanoseconds), size and inode of a file."""
 
 
 class Entry(NamedTuple):
@@ -79,7 +81,8 @@ class Catalog:
         known = self._entries.get(record.key.kind)
         if known is not None:
             # Its signature is unknown: the next refresh reads the file once more.
-            known[record.key.name + ".md"] = Entry((0, 0, 0), False, record)
+            listed = _listed(record.key, record.fields, record.version, record.path, self._load)
+            known[record.key.name + ".md"] = Entry((0, 0, 0), False, listed)
 
     def _refresh(self, kind: str) -> None:
         started = time.monotonic()
@@ -113,29 +116,39 @@ class Catalog:
         return Entry(signature, trusted, record)
 
     def save(self) -> None:
-        """Keep what was read for later processes, when it is much.
+        """Keep what was read for later processes, when it is much and nobody else does so now.
 
-        Only writers call this: reads never write.
+        Only writers call this: reads never write. A failure does no harm.
         """
-        for kind, count in self._unsaved.items():
+        for kind, count in list(self._unsaved.items()):
             entries = self._entries[kind]
             if count >= max(_WORTH_SAVING, len(entries) // 20):
-                rows = [
-                    (name, entry.signature, entry.trusted, entry.record.version, entry.record.fields)
-                    for name, entry in entries.items()
-                    if isinstance(entry.record, Record)
-                ]
-                os.makedirs(os.path.dirname(self._path(kind)), exist_ok=True)
-                with self._files.lock(f"index-{kind}"):
-                    self._files.replace(self._path(kind), marshal.dumps((_FORMAT, rows)), sync=False)
+                try:
+                    self._store(kind, entries)
+                except (Busy, BackendUnavailable):
+                    pass
         self._unsaved.clear()
+
+    def _store(self, kind: str, entries: Mapping[str, Entry]) -> None:
+        rows = [
+            (name, entry.signature, entry.trusted, entry.record.version, entry.record.fields)
+            for name, entry in entries.items()
+            if isinstance(entry.record, Record)
+        ]
+        data = marshal.dumps((_FORMAT, rows))
+        with self._files.lock(f"index-{kind}", 0):
+            self._files.make_folder(os.path.dirname(self._path(kind)))
+            self._files.replace(self._path(kind), _sum(data) + data, sync=False)
 
     def _saved(self, kind: str) -> dict[str, Entry]:
         collecting = gc.isenabled()
         gc.disable()  # many small objects that all stay: collecting meanwhile costs four times the load
         try:
             with open(self._path(kind), "rb") as file:
-                number, rows = marshal.load(file)
+                data = memoryview(file.read())
+            if data[:4] != _sum(data[4:]):
+                return {}  # torn in a power cut; marshal may end the process on such data
+            number, rows = marshal.loads(data[4:])
             if number != _FORMAT:
                 return {}
             return {
@@ -162,6 +175,12 @@ def _listed(key: Key, fields: Mapping[str, Value], version: str, path: str | Non
     return record  # type: ignore[no-any-return]
 
 
+def _sum(data: bytes | memoryview) -> bytes:
+    import zlib
+
+    return zlib.crc32(data).to_bytes(4, "big")
+
+
 def _stamps(folder: str, prefix: str) -> Iterator[tuple[str, Signature]]:
     """Name and signature of every document file of a kind."""
     try:
@@ -176,7 +195,7 @@ def _stamps(folder: str, prefix: str) -> Iterator[tuple[str, Signature]]:
                     info = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
-                yield name, (info.st_mtime_ns, info.st_size, info.st_ino)
+                yield name, (info.st_ctime_ns, info.st_size, info.st_ino)
 
 
 def _unreadable(key: Key, path: str, error: InvalidDocument | BackendUnavailable) -> Unreadable:

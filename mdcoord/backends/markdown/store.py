@@ -495,10 +495,17 @@ class MarkdownBackend(Backend):
         return self._scribe.merge(key, past.versions[base].text, past.versions[tool].text, text, where)
 
     def _listable(self, key: Key, known: Record | None = None) -> Record:
-        path = self._path(key)
-        if known is not None and version_of(self._files.read(path)) == known.version:
+        if known is not None and self._still_is(known):
             return known
-        return _record(key, path, self._find(key, lambda: self._files.peek(key.name)))
+        return _record(key, self._path(key), self._find(key, lambda: self._files.peek(key.name)))
+
+    def _still_is(self, known: Record) -> bool:
+        # What a save means that is not the tool's latest version depends on what the tool wrote since.
+        latest = _State.parse(self._files.peek(known.key.name)).version
+        return (
+            latest in (None, known.version)
+            and version_of(self._files.read(self._path(known.key))) == known.version
+        )
 
     def _require_coming(self, key: Key) -> None:
         """Return when a missing document is there again: git removes a file before it writes it anew."""

@@ -21,6 +21,9 @@ COORDINATION: Final = Path(".claude/coordination")
 
 STATE: Final = ".state"
 
+Isolated = Callable[[Path], bool]
+"""Whether the configuration of a project's folder gives every work tree a workspace of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
@@ -54,10 +57,7 @@ def checkout_of(folder: Path) -> Checkout | None:
 
 
 def _pointed(top: Path, git: Path) -> Checkout | None:
-    """The work tree whose `.git` is a file:
-
-    a linked one, or a submodule, which is a repository of its own.
-    """
+    """The work tree whose `.git` is a file: a linked one, or a submodule (a repository of its own)."""
     target = _line(git).removeprefix("gitdir:").strip()
     folder = (top / target).resolve()
     if not target or not folder.is_dir():
@@ -69,43 +69,32 @@ def _pointed(top: Path, git: Path) -> Checkout | None:
     return Checkout(top, shared, shared.parent if shared.name == ".git" else None, folder.name)
 
 
-def find_root(start: Path, isolated: Callable[[Path], bool]) -> Path:
+def find_root(start: Path, isolated: Isolated) -> Path:
     """The root of the nearest workspace from a folder upwards. Raises NotFound.
 
     In a linked git work tree the main work tree's workspace is meant, so that all share one truth, unless
-    `isolated`, asked with the project's folder, says that each has its own.
+    the configuration says that each has its own.
     """
     for folder in _upwards(start):
-        own = folder / COORDINATION
-        checkout = checkout_of(folder)
-        if checkout and checkout.linked and checkout.main and not isolated(folder):
-            shared = checkout.main / folder.relative_to(checkout.top) / COORDINATION
-            if shared.is_dir():
-                return shared
-        if own.is_dir():
-            return own
+        for root in _roots(folder, isolated):
+            if root.is_dir():
+                return root
     raise no_workspace(start)
 
 
-def explicit_root(folder: Path) -> Path:
-    """The root that a user named:
-
-    the workspace of this project folder, or the folder itself. Raises NotFound.
-    """
-    inside = folder / COORDINATION
-    if inside.is_dir():
-        return inside
+def explicit_root(folder: Path, isolated: Isolated) -> Path:
+    """The root that a user named: a project's folder, or the workspace itself. Raises NotFound."""
+    for root in _roots(folder, isolated):
+        if root.is_dir():
+            return root
     if folder.is_dir() and (folder.parts[-2:] == COORDINATION.parts or _looks_used(folder)):
         return folder
     raise no_workspace(folder)
 
 
-def new_root(folder: Path, isolated: Callable[[Path], bool]) -> Path:
-    """The root that a workspace made for this folder will have."""
-    checkout = checkout_of(folder)
-    if checkout and checkout.linked and checkout.main and not isolated(folder):
-        return checkout.main / folder.relative_to(checkout.top) / COORDINATION
-    return folder / COORDINATION
+def new_root(folder: Path, isolated: Isolated) -> Path:
+    """The root that a workspace made for this project folder will have."""
+    return next(_roots(folder, isolated))
 
 
 def state_folder(root: Path) -> Path:
@@ -134,6 +123,14 @@ def no_workspace(folder: Path) -> NotFound:
         hint="make one with `mdcoord init`",
         path=str(folder),
     )
+
+
+def _roots(folder: Path, isolated: Isolated) -> Iterator[Path]:
+    """Where the workspace of a project folder may be, the place that counts first."""
+    checkout = checkout_of(folder)
+    if checkout and checkout.linked and checkout.main and not isolated(folder):
+        yield checkout.main / folder.relative_to(checkout.top) / COORDINATION
+    yield folder / COORDINATION
 
 
 def _upwards(start: Path) -> Iterator[Path]:

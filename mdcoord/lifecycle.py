@@ -19,7 +19,6 @@ old file back, or the lease was lost:
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -307,8 +306,7 @@ def _taken(record: Record, lease: Lease, who: Claimant, host: Host) -> Change:
     }
     reserved = bool(reopened(fields).get("assigned_agent"))
     if reserved:
-        # An assignment made before the claim stays when the claim ends; `_unassign` tells it by the two
-        # stamps.
+        # An assignment made before the claim stays when the claim ends; `_unassign` tells it by the stamps.
         started = now if fields.get("assigned_at") != now else timestamp(host.now() + 0.001)
     else:
         started = changes["assigned_at",] = now
@@ -386,12 +384,11 @@ def _adopt(lease: Lease | None, who: Claimant, host: Host, rules: Rules, attempt
 def _note(record: Record, lease: Lease | None, host: Host, ttl: float) -> Holder:
     """Stands for the unknown holder of a task whose lease is lost; its document's changes are signs of life.
     """
-    mark = hashlib.sha256(record.version.encode()).hexdigest()[:12]
     now = host.now()
     return Holder(
         agent=str(record.fields.get("assigned_agent") or ""),
         session="",
-        token=f"{attempt_of(record.fields)}-{mark}",
+        token=f"{attempt_of(record.fields)}-{record.version}",
         ttl=ttl,
         acquired_at=str(record.fields.get("started_at") or ""),
         renewed_at=timestamp(now),

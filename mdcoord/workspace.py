@@ -101,7 +101,7 @@ class Workspace:
         if isinstance(named, str) and "://" in named:
             raise UsageError(f"{named[:80]!r} is no folder", hint="this version opens folders only")
         if named:
-            root = explicit_root(Path(named).expanduser().resolve())
+            root = explicit_root(Path(named).expanduser().resolve(), _isolated)
         else:
             root = find_root(Path.cwd(), _isolated)
         return cls._at(root, **who)
@@ -248,7 +248,7 @@ class Workspace:
 
     @cached_property
     def aio(self) -> Async:
-        """The same workspace for asyncio:
+        """The same workspace for asyncio; see `mdcoord.aio`.
 
         `await w.aio.tasks.get("train")`, `async with w.aio.tasks.claim() as claim`.
         """

@@ -93,9 +93,9 @@ class Claim:
         return self._end(self._verbs.complete, result=result)
 
     def fail(self, error: str) -> Task:
-        """End this attempt badly:
+        """End this attempt badly.
 
-        the task is pending again, or dead after its last attempt. Raises ClaimLost.
+        The task is pending again, or dead after its last attempt. Raises ClaimLost.
         """
         return self._end(self._verbs.fail, error)
 
@@ -121,15 +121,14 @@ class Claim:
     ) -> None:
         if self._ended:
             return
-        if error is None:
-            self.release()
-            return
         try:
             if isinstance(error, Exception):
                 self.fail(f"{type(error).__name__}: {error}".rstrip(": "))
             else:
                 self.release()
         except MdcoordError as second:
+            if error is None:
+                raise
             # What went wrong inside the block matters more than how the claim ended.
             if second is not error:
                 error.add_note(f"and the claim could not be ended: {second}")

@@ -180,9 +180,9 @@ class Claims(Documents[Task]):
         session: str | None = None,
         op: str | None = None,
     ) -> Task:
-        """End this attempt badly:
+        """End this attempt badly.
 
-        the task is pending again, or dead after its last one. Raises ClaimLost, NotFound, Busy.
+        The task is pending again, or dead after its last attempt. Raises ClaimLost, NotFound, Busy.
         """
         env, op = self._env, _op("fail", op)
         who = env.claimant(agent, session, token)

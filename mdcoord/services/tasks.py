@@ -86,8 +86,9 @@ class Tasks(Claims):
         return self._typed(self._unheld(record))
 
     def remove(self, name: str) -> str:
-        """Move a task to the archive and return its name there. Raises NotFound, and Conflict while it is
-        held.
+        """Move a task to the archive and return its name there.
+
+        Raises NotFound, and Conflict while it is held.
         """
 
         def check(record: Record) -> None:

@@ -1,7 +1,4 @@
-"""Making a workspace:
-
-the folder, a README for people, and what git is not to see. Touches nothing that is there.
-"""
+"""Making a workspace: its folder, a README for people, what git is not to see. What is there stays."""
 
 from __future__ import annotations
 
@@ -46,10 +43,7 @@ _EPHEMERAL: Final = (
     "!.claude/coordination/README.md",
     "!.claude/coordination/.gitkeep",
 )
-"""With `/*`:
-
-git does not look into a folder that is ignored itself, and the `!` lines would have no effect.
-"""
+"""With `/*`, since git does not look into a folder that is ignored itself: the `!` lines would do nothing."""
 
 _TRACKED: Final = ("# Locks and leases of mdcoord", f".claude/coordination/{STATE}/")
 

@@ -36,13 +36,22 @@ PACKAGES: Final = Path(__file__).resolve().parents[3]
 class Director:
     """Owns the worker processes: whatever happens inside of its `with` block, none of them outlives it."""
 
-    def __init__(self, root: Path, folder: Path, plan: Plan, told: Callable[[list[Entry]], None]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        folder: Path,
+        plan: Plan,
+        told: Callable[[list[Entry]], None],
+        *,
+        seconds: float = DEADLINE,
+    ) -> None:
         self._root = root
         self._folder = folder
         self._plan = plan
         self._told = told
-        self._deadline = time.monotonic() + DEADLINE
-        self._workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._seconds = seconds
+        self._deadline = time.monotonic() + seconds
+        self.workers: dict[str, subprocess.Popen[bytes]] = {}
         self._killed: str | None = None
         self._reader = Reader(journal_folder(folder))
         self._journal = Journal(journal_folder(folder), "director")
@@ -52,10 +61,10 @@ class Director:
         self._journal.note("laid_out", old=OLD_FILES, tasks=len(self._plan.jobs))
         for name in self._plan.workers:
             self._start(name)
-        self._journal.note("started", workers={name: worker.pid for name, worker in self._workers.items()})
+        self._journal.note("started", workers={name: worker.pid for name, worker in self.workers.items()})
         with Workspace.open(self._root, agent="director") as w:
             person: Person | None = None
-            while any(worker.poll() is None for worker in self._workers.values()):
+            while any(worker.poll() is None for worker in self.workers.values()):
                 self._told(self._reader.more())
                 self._check()
                 if self._killed is None:
@@ -73,9 +82,9 @@ class Director:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for worker in self._workers.values():
+        for worker in self.workers.values():
             worker.terminate()
-        for worker in self._workers.values():
+        for worker in self.workers.values():
             try:
                 worker.wait(GENTLE)
             except subprocess.TimeoutExpired:
@@ -86,9 +95,9 @@ class Director:
     def _start(self, name: str) -> None:
         command = [sys.executable, "-P", "-m", "mdcoord.interfaces.demo.worker"]
         command += ["--root", str(self._root), "--name", name]
-        command += ["--journals", str(journal_folder(self._folder)), "--seconds", str(DEADLINE)]
+        command += ["--journals", str(journal_folder(self._folder)), "--seconds", str(self._seconds)]
         with self._output_of(name).open("wb") as output:
-            self._workers[name] = subprocess.Popen(
+            self.workers[name] = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -113,7 +122,7 @@ class Director:
     def _kill_worker_of(self, training: Task) -> None:
         """SIGKILL: no clean-up, no last word; its task says that it is in progress, by it."""
         name = str(training.assigned_agent)
-        worker = self._workers.get(name)
+        worker = self.workers.get(name)
         if worker is None or training.status != "in_progress":
             return
         worker.kill()
@@ -123,15 +132,15 @@ class Director:
         self._journal.note("killed", **facts, status=training.status, progress=training.progress)
 
     def _check(self) -> None:
-        for name, worker in self._workers.items():
+        for name, worker in self.workers.items():
             if worker.poll() and name != self._killed:
                 said = self._output_of(name).read_text(encoding="utf-8", errors="replace").strip()
                 last = said.splitlines()[-1] if said else "it said nothing"
                 raise MdcoordError(f"worker {name} ended with exit code {worker.returncode}: {last}")
         if time.monotonic() > self._deadline:
-            running = ", ".join(name for name, worker in self._workers.items() if worker.poll() is None)
+            running = ", ".join(name for name, worker in self.workers.items() if worker.poll() is None)
             raise MdcoordError(
-                f"the demo did not end within {DEADLINE:.0f} seconds (still running: {running})",
+                f"the demo did not end within {self._seconds:.0f} seconds (still running: {running})",
                 hint="try again when the machine is less busy, or with fewer tasks",
             )
 

@@ -7,6 +7,7 @@ be called at any time later, and it finds what was lost, doubled or changed mean
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +29,13 @@ from mdcoord.workspace import Workspace
 
 SHOWN: Final = 3
 """How many of several problems a line names."""
+
+
+BROKEN: Final = (MdcoordError, OSError, LookupError, TypeError, ValueError)
+"""What reading and comparing may raise when the evidence is not what a run leaves behind."""
+
+WORKERS_LINE: Final = re.compile(r" \(attempt [0-9]+\)$")
+"""How the lines end that workers write into the logs of their tasks."""
 
 
 class Proof(NamedTuple):
@@ -68,13 +76,16 @@ def prove(folder: Path) -> list[Proof]:
         with Workspace.open(project_folder(folder), agent="report") as w:
             evidence = Evidence(folder, w)
             return [_proof(name, check, evidence) for name, check in CHECKS.items()]
-    except (MdcoordError, OSError) as error:
-        return [Proof("readable", False, str(error))]
+    except BROKEN as error:
+        return [Proof("readable", False, f"{type(error).__name__}: {error}")]
 
 
 def _proof(name: str, check: Callable[[Evidence], Iterator[str]], evidence: Evidence) -> Proof:
     """A check yields problems, and last of all the sentence that holds when there were none."""
-    *problems, sentence = check(evidence)
+    try:
+        *problems, sentence = check(evidence)
+    except BROKEN as error:
+        return Proof(name, False, f"{type(error).__name__}: {error}")
     if not problems:
         return Proof(name, True, sentence)
     more = f" (and {len(problems) - SHOWN} more)" if len(problems) > SHOWN else ""
@@ -105,9 +116,8 @@ def _each_attempt_once(evidence: Evidence) -> Iterator[str]:
         claimed = sorted(n for other, n in claims if other == id)
         if claimed != [*range(1, task.attempt + 1)]:
             yield f"task {id} is at attempt {task.attempt}, and the attempts claimed are {claimed}"
-    yield from (
-        f"{what[0]} was completed without a claim" for what in evidence.attempts("completed") - claims
-    )
+    done = evidence.attempts("completed")
+    yield from (f"attempt {n} of task {id} was completed unclaimed" for id, n in done.keys() - claims.keys())
     yield f"{claims.total()} claims were acknowledged, no attempt of a task to two workers"
 
 
@@ -126,7 +136,7 @@ def _recovered(evidence: Evidence) -> Iterator[str]:
         yield f"{worker}, which was killed, did task {id} again"
     if not any(event["previous_agent"] == worker for event in _recoveries(evidence, id)):
         yield f"no event says that task {id} was taken from {worker}"
-    when = f"{again[0].who} had it {again[0].at - killed.at:.1f} s later" if again else ""
+    when = f"{again[0].who} had it {1000 * (again[0].at - killed.at):.0f} ms later" if again else ""
     yield f"{worker} was killed amid task {id}; {when} and did it as attempt 2"
 
 
@@ -178,28 +188,23 @@ def _hand_edit_kept(evidence: Evidence) -> Iterator[str]:
 
 
 def _no_update_lost(evidence: Evidence) -> Iterator[str]:
-    updates = evidence.entries("progress")
-    last: dict[str, Entry] = {}
-    lines: dict[str, Counter[str]] = {}
-    for entry in updates:
-        last[entry.facts["task"]] = entry
-        lines.setdefault(entry.facts["task"], Counter())[entry.facts["log"]] += 1
+    updates: dict[str, list[Entry]] = {id: [] for id in evidence.tasks}
+    for entry in evidence.entries("progress"):
+        updates.setdefault(entry.facts["task"], []).append(entry)
     surplus = 0
-    for id, expected in lines.items():
-        kept = Counter(line.get("message") for line in evidence.tasks[id].logs if isinstance(line, dict))
+    for id, task in evidence.tasks.items():
+        noted = Counter(entry.facts["log"] for entry in updates[id])
+        kept = Counter(line["message"] for line in task.logs if WORKERS_LINE.search(line["message"]))
+        surplus += len(kept.keys() - noted.keys())
         yield from (
-            f"task {id} has {line!r} {kept[line]} times" for line in expected if kept[line] != expected[line]
+            f"task {id} has {line!r} {kept[line]} times" for line in noted if kept[line] != noted[line]
         )
-        surplus += sum(1 for line in kept.keys() - expected.keys() if str(line).endswith(" (attempt 1)"))
-    for id, entry in last.items():
-        metadata = evidence.tasks[id].metadata
-        wrong = [name for name, value in entry.facts["metadata"].items() if metadata.get(name) != value]
-        yield from (
-            f"task {id} has {name} = {metadata.get(name)!r}, not the last acknowledged" for name in wrong
-        )
+        for name, value in updates[id][-1].facts["metadata"].items() if updates[id] else ():
+            if task.metadata.get(name) != value:
+                yield f"task {id} has {name} = {task.metadata.get(name)!r}, last acknowledged was {value!r}"
     yield from _surplus(evidence, surplus, "updates")
-    during = sum(1 for entry in updates if entry.facts["task"] == TRAINING)
-    yield f"{len(updates)} acknowledged updates are in the files, {during} of them beside the hand edit"
+    total, beside = sum(map(len, updates.values())), len(updates[TRAINING])
+    yield f"{total} acknowledged updates are in the files, {beside} of them beside the hand edit"
 
 
 def _surplus(evidence: Evidence, count: int, what: str) -> Iterator[str]:

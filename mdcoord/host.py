@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -16,7 +16,13 @@ _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 def timestamp(seconds: float) -> str:
     """Seconds since 1970 as `2026-01-31T09:30:00.000Z`."""
     whole, rest = divmod(int(seconds * 1000), 1000)
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    return f"{_second(whole)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(whole: int) -> str:
+    # One claim writes half a dozen stamps of the same second.
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def seconds_of(stamp: object) -> float | None:

@@ -372,7 +372,10 @@ class _Taking:
     def _registered(self) -> frozenset[str] | None:
         """The capabilities that the agent registered, None when it said nothing."""
         try:
-            listed = self._backend.read(Key.of("agent", self._who.agent)).fields.get("capabilities")
+            key = Key.of("agent", self._who.agent)
+            if not self._backend.exists(key):
+                return None
+            listed = self._backend.read(key).fields.get("capabilities")
         except MdcoordError:
             return None
         return frozenset(str(item) for item in listed) if isinstance(listed, list) and listed else None

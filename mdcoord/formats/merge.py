@@ -72,11 +72,7 @@ def merge_fields(
             for key in [*old, *(key for key in new if key not in old)]:
                 visit((*path, key), *(side.get(key, _MISSING) for side in (old, new, theirs)))
         elif all(isinstance(side, list) for side in (old, new, theirs)):
-            added, removed = _list_changes(old, new)
-            if removed:
-                sets[path] = [item for item in theirs if item not in removed] + added
-            else:
-                appends[path] = [item for item in added if item not in theirs]
+            visit_list(path, old, new, theirs)
         elif _same(old, theirs):
             apply(path, new)
         elif path[0] in TOOL_FIELDS or str(path[0]).endswith("_at"):
@@ -84,6 +80,16 @@ def merge_fields(
             apply(path, new)
         else:
             clashes.append(Clash(path, _plain(theirs), _plain(new)))
+
+    def visit_list(path: Path, old: list[Value], new: list[Value], theirs: list[Value]) -> None:
+        removed = _without(old, new)
+        added = _without(_without(new, old), _without(theirs, old))
+        if not removed and _same(new[: len(old)], old):
+            appends[path] = added
+        elif _same(old, theirs):
+            sets[path] = new
+        else:
+            sets[path] = _without(theirs, removed) + added
 
     def apply(path: Path, value: Any) -> None:
         if value is _MISSING:
@@ -116,7 +122,7 @@ def merge_text(base: str, tool: str, person: str) -> str:
         mine = _take(ours, old, start, end)
         other = _take(theirs, old, start, end)
         result += other if other != old[start:end] or mine == old[start:end] else mine
-        if mine not in (other, old[start:end]) and other != old[start:end]:
+        if mine not in ([], other, old[start:end]) and other != old[start:end]:
             result += _quoted(mine, result)
         position = end
     return "".join([*result, *old[position:]])
@@ -165,14 +171,25 @@ def _quoted(lines: list[str], before: list[str]) -> list[str]:
     return [f"{lead}> [!conflict] written at the same time:\n", *(f"> {line.rstrip()}\n" for line in lines)]
 
 
-def _list_changes(old: list[Value], new: list[Value]) -> tuple[list[Value], list[Value]]:
-    return [item for item in new if item not in old], [item for item in old if item not in new]
+def _without(items: list[Value], others: list[Value]) -> list[Value]:
+    """The items less the others, each of which takes away one that is the same."""
+    left = list(items)
+    for other in others:
+        place = next((place for place, item in enumerate(left) if _same(item, other)), None)
+        if place is not None:
+            del left[place]
+    return left
 
 
 def _same(one: Any, other: Any) -> bool:
-    if one is _MISSING or other is _MISSING:
-        return one is other
-    return type(one) is type(other) and bool(one == other)
+    """Equality that tells 1, 1.0 and true apart, as YAML does."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, Mapping):
+        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other)
 
 
 def _plain(value: Any) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from mdcoord.errors import TemplateFailed
 from mdcoord.formats import packaged
 from mdcoord.formats.packaged import PACKAGED
+from mdcoord.formats.sandbox import FILTERS
 from mdcoord.formats.templating import Templates, context, packaged_folder
 from mdcoord.model import KINDS
 
@@ -155,6 +157,16 @@ def test_a_nasty_title_stays_in_its_line() -> None:
 def test_every_kind_has_a_packaged_template() -> None:
     names = {name.removesuffix(".md.j2") for name in os.listdir(packaged_folder()) if name.endswith(".j2")}
     assert names == set(KINDS) == set(PACKAGED)
+
+
+def test_the_format_names_every_field_and_filter() -> None:
+    """What templates see is in the specification, and what the specification promises is there."""
+    specification = Path(packaged_folder(), "README.md").read_text("utf-8")
+    named = set(re.findall(r"`([a-z_]+)`", specification))
+    known = set(context({})) - {"fields"}
+    assert known <= named
+    assert frozenset[str]().union(*(part.reads for parts in PACKAGED.values() for part in parts)) <= known
+    assert set(FILTERS) <= named
 
 
 def test_the_packaged_views_need_no_template_engine() -> None:

@@ -96,9 +96,9 @@ _SHAPES: dict[Callable[[Any], Any], tuple[str, ...]] = {
 }
 _FIELDS_OF_THE_FORMAT = """
     schema title type status created_at last_updated notes
-    task_id project_id priority assigned_agent needs depends_on not_before attempt retry_limit assigned_at
-    started_at updated_at completed_at eta progress duration_sec remaining_sec metadata instructions context
-    acceptance next_steps logs result error
+    task_id project_id priority assigned_agent needs depends_on not_before attempt retry_limit excused
+    assigned_at started_at updated_at completed_at eta progress duration_sec remaining_sec metadata
+    instructions context acceptance next_steps logs result error
     agent_id agent_type capabilities specializations host pid session registered_at last_heartbeat
     max_concurrent_tasks metrics active_tasks recent_completions circuit_breaker
     channel context_id domain created_by data dependencies metrics_type values samples

@@ -12,12 +12,16 @@ def main() -> NoReturn:
     """Run the command line of this process and end the process with its exit code."""
     # A command lives for milliseconds and leaves no garbage worth a collection; one that stays turns it on.
     gc.disable()
-    from mdcoord.interfaces.cli.app import cli
-
+    code = 0
     try:
+        from mdcoord.interfaces.cli.app import cli
+
         cli.main(sys.argv[1:], "mdcoord")
     except SystemExit as end:
-        leave(end.code if isinstance(end.code, int) else 0)
+        code = end.code if isinstance(end.code, int) else 0
+    except KeyboardInterrupt:
+        code = 130
+    leave(code)
 
 
 def leave(code: int) -> NoReturn:
@@ -26,10 +30,7 @@ def leave(code: int) -> NoReturn:
     Taking the interpreter down piece by piece costs a tenth of a command's whole time and gives nothing back
     that the system does not take anyway.
     """
-    try:
-        sys.stderr.flush()
-    finally:
-        os._exit(code)
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def describe(error: Exception) -> dict[str, Any]:
 
 
 def _report(error: Exception, *, as_json: bool) -> None:
-    from mdcoord.interfaces.cli.output import clean, json_line, note
+    from mdcoord.interfaces.cli.output import json_line, note, uncontrolled
 
     if os.environ.get("MDCOORD_DEBUG") == "1":
         import traceback
@@ -74,9 +74,9 @@ def _report(error: Exception, *, as_json: bool) -> None:
     if as_json:
         note(json_line(facts))
         return
-    note(f"mdcoord: {clean(facts['message'])}")
-    if facts["hint"]:
-        note(f"  hint: {clean(facts['hint'])}")
+    lines = f"mdcoord: {facts['message']}".split("\n")
+    hint = f"  hint: {facts['hint']}".split("\n") if facts["hint"] else []
+    note("\n".join(map(uncontrolled, [*lines, *hint])))
 
 
 def _drop_output() -> None:

@@ -37,21 +37,25 @@ class Call:
 
     def workspace(self) -> Workspace:
         """Open the workspace; it is closed when the command ends. Raises NotFound, ConfigError."""
+        return self._kept(self.open())
+
+    def open(self) -> Workspace:
+        """Open the workspace; the caller closes it. Raises NotFound, ConfigError."""
         from mdcoord.workspace import Workspace
 
         self._check_backend()
-        opened = Workspace.open(self.root, **self._who())
-        click.get_current_context().call_on_close(opened.close)
-        return opened
+        return Workspace.open(self.root, **self._who())
 
     def create_workspace(self, folder: str, *, track: bool) -> Workspace:
         """Make the workspace of a project's folder, or open what is there. Raises BackendUnavailable."""
         from mdcoord.workspace import Workspace
 
         self._check_backend()
-        made = Workspace.create(folder, track=track, **self._who())
-        click.get_current_context().call_on_close(made.close)
-        return made
+        return self._kept(Workspace.create(folder, track=track, **self._who()))
+
+    def _kept(self, workspace: Workspace) -> Workspace:
+        click.get_current_context().call_on_close(workspace.close)
+        return workspace
 
     def _who(self) -> dict[str, Any]:
         from mdcoord.host import Host

@@ -45,7 +45,7 @@ def put_data(
     project: str | None,
     replace: bool,
 ) -> None:
-    """Put data into a context, which is made when missing; what is not named stays."""
+    """Put data into a context, which is made when missing. What is not named stays."""
     data = {**(mapping_from(source.read()) if source else {}), **nested(pairs)}
     if not data and not replace and title is None:
         raise click.UsageError("There is nothing to set: give KEY=VALUE or --from FILE.")

@@ -15,7 +15,7 @@ from mdcoord.interfaces.cli.call import Call
 @click.option("--tasks", type=int, metavar="N", help="How many tasks they share.")
 @click.option("--keep", is_flag=True, help="Keep the folder, to look at its files.")
 def demo(call: Call, workers: int | None, tasks: int | None, keep: bool) -> int:
-    """See it work in a folder of its own: processes share tasks, one is killed, and nothing is lost."""
+    """See it work: one of its processes is killed, nothing is lost. In a folder of its own."""
     from mdcoord.interfaces.demo import run
 
     gc.enable()

@@ -58,7 +58,7 @@ def publish(call: Call, channel: str, name: str, pairs: tuple[str, ...]) -> None
 def tail(
     call: Call, channel: str, after: str | None, everything: bool, follow: bool, limit: int | None
 ) -> None:
-    """Show the newest events of a channel, or those after a cursor, oldest first."""
+    """Show the newest events of a channel, or those after a cursor."""
     events = call.workspace().events
     line = _json if call.json else _text
     if follow:

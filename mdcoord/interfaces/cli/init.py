@@ -13,7 +13,7 @@ from mdcoord.interfaces.cli.output import put
 @click.argument("folder", default=".", type=click.Path(file_okay=False))
 @click.option("--track", is_flag=True, help="Let git see the documents, not only the README.")
 def init(call: Call, folder: str, track: bool) -> None:
-    """Make a workspace in a project's folder; what is there already stays as it is."""
+    """Make a workspace in a project's folder. What is there already stays as it is."""
     workspace = call.create_workspace(folder, track=track)
     made = [str(path) for path in workspace.made]
     facts = {"root": str(workspace.root), "made": made}

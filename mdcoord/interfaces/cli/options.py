@@ -78,7 +78,8 @@ def _complete(kind: str) -> Callable[[click.Context, click.Parameter, str], list
 
         call = ctx.find_object(Call) or Call()
         try:
-            records = call.workspace().query(kind)
+            with call.open() as workspace:
+                records = workspace.query(kind)
         except MdcoordError:
             return []
         return [

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from mdcoord.interfaces.cli.call import Call
 
-_CONTROL: Final = {
-    code: " " if chr(code) in "\t\n\r" else "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0))
-}
+_STEERING: Final = (*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+"""Control characters, line separators, and what turns the direction of writing round."""
+_CONTROL: Final = {code: " " if chr(code) in "\t\n\r\u2028\u2029" else "\ufffd" for code in _STEERING}
 _COLOURS: Final = {
     "available": "32",
     "busy": "33",
@@ -62,13 +62,11 @@ def put_all(
 
 
 def json_line(value: Any) -> str:
-    """A value as JSON on one line; a number that JSON does not know (`.nan`, `.inf`) becomes null."""
+    """A value as JSON on one line, with escapes where stdout is not in UTF-8."""
     import json
 
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
-    except ValueError:
-        return json.dumps(_finite(value), ensure_ascii=False, default=str)
+    escaped = (getattr(sys.stdout, "encoding", None) or "utf-8").lower() not in ("utf-8", "utf8")
+    return json.dumps(value, ensure_ascii=escaped, default=str)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -147,16 +145,8 @@ def _plain(item: Any) -> Mapping[str, Any]:
     return facts
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if value - value == 0 else None
-    if isinstance(value, Mapping):
-        return {name: _finite(item) for name, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
-
-
 def _printable(text: str, stream: Any) -> str:
-    """What the stream can carry; a character that it cannot becomes an escape, as JSON and people read it."""
+    """What the stream can carry; a character that it cannot becomes an escape."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         text.encode(encoding)

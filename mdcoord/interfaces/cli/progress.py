@@ -32,7 +32,7 @@ def progress() -> None:
 @named("progress", "project")
 @pairs_argument()
 def put_progress(call: Call, project: str, pairs: tuple[str, ...]) -> None:
-    """Note fields of a project's progress: progress, phase, status, blockers, or any other."""
+    """Note how far a project is. Any field goes: progress, phase, status, blockers, …"""
     found = call.workspace().progress.set(project, **_fields(pairs))
     put(call, found.as_dict(), f"{found.id} updated")
 

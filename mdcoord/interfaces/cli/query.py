@@ -43,7 +43,7 @@ def query(
     count: bool,
     channel: str | None,
 ) -> None:
-    """Find records of a kind (events too) by a query over their fields."""
+    """Find records of a kind, or events, by a query over their fields."""
     if channel is not None and kind != "events":
         raise click.UsageError("--channel goes with the kind events.")
     workspace = call.workspace()

@@ -16,7 +16,7 @@ SHOWN = 10
 
 @verb("status", example="mdcoord status")
 def status(call: Call) -> None:
-    """See on one screen who does what, what is free, and what needs a look."""
+    """See who does what, what is free, and what needs a look."""
     found = call.workspace().status()
     put(call, found, lambda: _text(found))
 

@@ -25,7 +25,7 @@ def update(
     delete: tuple[str, ...],
     expect: str | None,
 ) -> None:
-    """Change fields of a task, whoever has it; everything else in its file stays as it is."""
+    """Change fields of a task, whoever has it. All else in its file stays as it is."""
     from mdcoord.model import ANY
 
     added: dict[str, list[object]] = {}
@@ -42,6 +42,6 @@ def update(
 @named("task", "id")
 @op_option
 def retry(call: Call, id: str, op: str | None) -> None:
-    """Make an ended task pending again, with a fresh set of attempts."""
+    """Make an ended task pending again, with new attempts."""
     task = call.workspace().tasks.retry(id, op=op)
     put(call, task.as_dict(), f"{task.id} is {task.status}")

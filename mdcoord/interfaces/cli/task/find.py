@@ -37,7 +37,7 @@ def listing(
     sort: str | None,
     limit: int | None,
 ) -> None:
-    """List tasks; without a filter, those that are not completed or cancelled.
+    """List tasks. Without a filter, those that are not completed or cancelled.
 
     With --agent only those of that agent.
     """
@@ -57,7 +57,7 @@ def listing(
     put_all(call, found[:limit], HEADS, _row, empty="no tasks")
     warn_unreadable(call, workspace, "task")
     if hidden and not call.json:
-        note(f"({', '.join(f'{count} {name}' for name, count in hidden.items())}: see --all)")
+        note(f"({', '.join(f'{count} {name}' for name, count in sorted(hidden.items()))}: see --all)")
 
 
 @verb("show", example="mdcoord task show train")

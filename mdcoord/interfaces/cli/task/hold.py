@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mdcoord.errors import ClaimLost
 from mdcoord.interfaces.cli.ages import left
 from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
@@ -22,7 +25,8 @@ if TYPE_CHECKING:
 @token_option
 def heartbeat(call: Call, id: str, token: str | None) -> None:
     """Renew your claim for its full time."""
-    task = call.workspace().tasks.heartbeat(id, token=token)
+    with _mine(call, token):
+        task = call.workspace().tasks.heartbeat(id, token=token)
     claim = _claim(task)
     put(call, {**task.as_dict(), "_claim": claim}, lambda: f"{task.id}: {left(claim['expires_at'])}")
 
@@ -43,7 +47,8 @@ def progress(
     if value is None and not pairs and log is None:
         raise click.UsageError("There is nothing to note: say how far it is, or use --set or --log.")
     facts = {**steps_of(value or ""), **flat(pairs)}
-    task = call.workspace().tasks.note(id, share, facts, log, token=token)
+    with _mine(call, token):
+        task = call.workspace().tasks.note(id, share, facts, log, token=token)
     done = task.progress
     put(call, task.as_dict(), task.id if done is None else f"{task.id}: {done:.0%}")
 
@@ -57,7 +62,9 @@ def complete(call: Call, id: str, result: str | None, token: str | None, op: str
     """End your task well."""
     text = text_of(result)
     value = None if text is None else value_of(text)
-    _ended(call, call.workspace().tasks.complete(id, result=value, token=token, op=op))
+    with _mine(call, token):
+        task = call.workspace().tasks.complete(id, result=value, token=token, op=op)
+    _ended(call, task)
 
 
 @verb("fail", example="mdcoord task fail train 'out of memory at step 3500'")
@@ -66,8 +73,10 @@ def complete(call: Call, id: str, result: str | None, token: str | None, op: str
 @token_option
 @op_option
 def fail(call: Call, id: str, error: str, token: str | None, op: str | None) -> None:
-    """End this attempt badly: the task is pending again, or dead after its last attempt."""
-    _ended(call, call.workspace().tasks.fail(id, error, token=token, op=op))
+    """End this attempt badly. The task is pending again, or dead after its last attempt."""
+    with _mine(call, token):
+        task = call.workspace().tasks.fail(id, error, token=token, op=op)
+    _ended(call, task)
 
 
 @verb("release", example="mdcoord task release train")
@@ -76,7 +85,20 @@ def fail(call: Call, id: str, error: str, token: str | None, op: str | None) -> 
 @op_option
 def release(call: Call, id: str, token: str | None, op: str | None) -> None:
     """Give your task back; the attempt does not count."""
-    _ended(call, call.workspace().tasks.release(id, token=token, op=op))
+    with _mine(call, token):
+        task = call.workspace().tasks.release(id, token=token, op=op)
+    _ended(call, task)
+
+
+@contextmanager
+def _mine(call: Call, token: str | None) -> Iterator[None]:
+    """Where the claim is one of the same agent in another session, say how a command shows whose it is."""
+    try:
+        yield
+    except ClaimLost as error:
+        if token is None and call.agent and error.details.get("holder") == call.agent:
+            error.hint = "if it is yours, say so with --token or MDCOORD_SESSION; else stop working on it"
+        raise
 
 
 def _ended(call: Call, task: Task) -> None:

@@ -66,14 +66,14 @@ def merge_fields(
     clashes: list[Clash] = []
 
     def visit(path: Path, old: Any, new: Any, theirs: Any) -> None:
-        if _same(old, new) or _same(new, theirs):
+        if same(old, new) or same(new, theirs):
             return
         if all(isinstance(side, Mapping) for side in (old, new, theirs)):
             for key in [*old, *(key for key in new if key not in old)]:
                 visit((*path, key), *(side.get(key, _MISSING) for side in (old, new, theirs)))
         elif all(isinstance(side, list) for side in (old, new, theirs)):
             visit_list(path, old, new, theirs)
-        elif _same(old, theirs):
+        elif same(old, theirs):
             apply(path, new)
         elif path[0] in TOOL_FIELDS or str(path[0]).endswith("_at"):
             clashes.append(Clash(path, _plain(new), _plain(theirs)))
@@ -84,9 +84,9 @@ def merge_fields(
     def visit_list(path: Path, old: list[Value], new: list[Value], theirs: list[Value]) -> None:
         removed = _without(old, new)
         added = _without(_without(new, old), _without(theirs, old))
-        if not removed and _same(new[: len(old)], old):
+        if not removed and same(new[: len(old)], old):
             appends[path] = added
-        elif _same(old, theirs):
+        elif same(old, theirs):
             sets[path] = new
         else:
             sets[path] = _without(theirs, removed) + added
@@ -175,20 +175,20 @@ def _without(items: list[Value], others: list[Value]) -> list[Value]:
     """The items less the others, each of which takes away one that is the same."""
     left = list(items)
     for other in others:
-        place = next((place for place, item in enumerate(left) if _same(item, other)), None)
+        place = next((place for place, item in enumerate(left) if same(item, other)), None)
         if place is not None:
             del left[place]
     return left
 
 
-def _same(one: Any, other: Any) -> bool:
+def same(one: Any, other: Any) -> bool:
     """Equality that tells 1, 1.0 and true apart, as YAML does."""
     if type(one) is not type(other):
         return False
     if isinstance(one, Mapping):
-        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
     if isinstance(one, list):
-        return len(one) == len(other) and all(map(_same, one, other))
+        return len(one) == len(other) and all(map(same, one, other))
     return bool(one == other)
 
 

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mdcoord.errors import InvalidDocument, UsageError
 from mdcoord.formats.adopt import adopt
 from mdcoord.formats.document import Document
-from mdcoord.formats.merge import Clash, merge_fields, merge_text
+from mdcoord.formats.headmerge import merge_head
+from mdcoord.formats.merge import Clash, merge_fields, merge_text, same
 from mdcoord.formats.templating import Templates
 from mdcoord.formats.views import (
     initial_body,
@@ -84,9 +86,12 @@ class Scribe:
         """Unite what the tool and a person each made of `base`; both texts survive (see
         `mdcoord.formats.merge`).
         """
-        old, ours, theirs = (self._whole(key, text, where) for text in (base, tool, person))
+        if person == base:
+            return self.open(key, tool, where)
+        theirs = self._whole(key, person, where)
+        old, ours = (self._whole(key, _with_newline(text, theirs.newline), where) for text in (base, tool))
         fields = merge_fields(old.fields, ours.fields, theirs.fields)
-        document = theirs.edit(fields.change) if fields.change.touches_document else theirs
+        document = _with_head(old, ours, theirs, fields.change)
         body = theirs.body
         prose = merge_text(*(strip_views(text.body) for text in (old, ours, theirs)))
         if prose != strip_views(body):
@@ -120,6 +125,27 @@ class Scribe:
         if fresh is None:
             fresh = render_views(body, document.fields, self.templates)
         return document if fresh == document.body else document.with_body(fresh)
+
+
+def _with_head(old: Document, ours: Document, theirs: Document, change: Change) -> Document:
+    """The person's document after the tool's change, with comments and layout of both where that is
+    possible.
+    """
+    wanted = theirs.edit(change) if change.touches_document else theirs
+    head = merge_head(*(side.text[: len(side.text) - len(side.body)] for side in (old, ours, theirs)))
+    try:
+        document = Document.parse(head + theirs.body, where=theirs.where)
+        rest = merge_fields(document.fields, wanted.fields, document.fields).change
+        document = document.edit(rest) if rest.touches_document else document
+    except (InvalidDocument, UsageError):
+        return wanted
+    return document if same(document.fields, wanted.fields) else wanted
+
+
+def _with_newline(text: str, newline: str) -> str:
+    """A text with the line ends of another version of it: some editors change them all."""
+    own = "\r\n" if "\r\n" in text else "\n"
+    return text if own == newline else text.replace(own, newline)
 
 
 def _draft(document: Document) -> Draft:

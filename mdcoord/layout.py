@@ -105,11 +105,19 @@ def state_folder(root: Path) -> Path:
     that a later `git init` does not part those who work.
     """
     own = root / STATE
-    if own.is_dir():
-        return own
+    return own if own.is_dir() else _git_state(root) or own
+
+
+def second_state(root: Path) -> Path | None:
+    """The other place that holds state of this workspace, where there are two; None where there is one."""
+    other = _git_state(root)
+    return other if other and other.is_dir() and (root / STATE).is_dir() else None
+
+
+def _git_state(root: Path) -> Path | None:
     checkout = checkout_of(root)
     if checkout is None:
-        return own
+        return None
     path = str(root.relative_to(checkout.top)).replace("%", "%25").replace("/", "%2F") or "%"
     if len(path.encode()) > 200:
         path = hashlib.sha256(path.encode()).hexdigest()

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final, Generic, TypeVar, overload
 
+from mdcoord.host import seconds_of
 from mdcoord.leases import Holder, Lease
 from mdcoord.model import Key, Record, Value
 
@@ -228,6 +229,12 @@ class Agent(TypedRecord):
     recent_completions = _list()
     circuit_breaker = _mapping()
     notes = _text()
+
+    @property
+    def seen(self) -> float | None:
+        """When it last gave a sign of life, in seconds since 1970; None when its document does not say."""
+        stamps = (self.last_heartbeat, self.last_updated, self.registered_at)
+        return max((seconds for stamp in stamps if (seconds := seconds_of(stamp)) is not None), default=None)
 
     @property
     def stale(self) -> bool:

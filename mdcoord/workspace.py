@@ -240,7 +240,7 @@ class Workspace:
         """What is wrong in this workspace; with `files`, only what is wrong in those."""
         from mdcoord.upkeep.check import check_workspace
 
-        findings = check_workspace(self.backend, self.host)
+        findings = check_workspace(self.backend, self.host, self.root)
         if files is None:
             return findings
         wanted = {Path(file).resolve() for file in files}

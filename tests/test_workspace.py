@@ -389,6 +389,19 @@ def test_checking_some_files(tmp_path: Path) -> None:
         assert finding.line == 3
 
 
+def test_claims_in_two_places(tmp_path: Path) -> None:
+    """As a container leaves it that saw the folder, but not the repository around it."""
+    git(tmp_path, "init")
+    with Workspace.create(tmp_path, agent="ada") as w:
+        w.tasks.create("x")
+        assert w.check() == []
+        assert w.root is not None
+        (w.root / ".state").mkdir()
+        (finding,) = w.check()
+        assert str(w.root / ".state") in finding.message
+        assert finding.path.startswith(str(tmp_path.resolve() / ".git"))
+
+
 def test_a_line_in_the_log(w: Workspace) -> None:
     w.log("the GPU is back")
     (event,) = w.events.tail("log")

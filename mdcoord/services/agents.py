@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mdcoord.errors import UsageError
-from mdcoord.host import seconds_of
 from mdcoord.model import Change, Path, Record, Value
 from mdcoord.records import Agent, Own
 from mdcoord.services.documents import Documents, path_of
@@ -90,24 +89,11 @@ class Agents(Documents[Agent]):
         return archived
 
     def _typed(self, record: Record, own: Own | None = None) -> Agent:
-        facts: Own = {"_stale": lambda: is_silent(record, self._env.host.now() - self._env.stale_after)}
-        return super()._typed(record, own or facts)
+        return super()._typed(record, own or {"_stale": lambda: self._silent(record)})
+
+    def _silent(self, record: Record) -> bool:
+        seen = Agent(record).seen
+        return seen is not None and seen < self._env.host.now() - self._env.stale_after
 
     def _name(self, name: str | None) -> str:
         return self._env.named(name)
-
-
-def is_silent(record: Record, since: float) -> bool:
-    """Whether an agent gave no sign of life since that moment (seconds since 1970).
-
-    One without stamps did not.
-    """
-    sign = last_sign(record)
-    return sign is not None and sign < since
-
-
-def last_sign(record: Record) -> float | None:
-    """When an agent last gave a sign of life, in seconds since 1970; None when its document does not say."""
-    names = ("last_heartbeat", "last_updated", "registered_at")
-    stamps = [seconds_of(record.fields.get(name)) for name in names]
-    return max((stamp for stamp in stamps if stamp is not None), default=None)

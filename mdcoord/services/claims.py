@@ -244,6 +244,15 @@ class Claims(Documents[Task]):
 
         return self._typed(self._env.write(self._key(id), decide))
 
+    def _status(self, task: str) -> str | None:
+        """The status of a dependency as it is now, None when there is no such task."""
+        try:
+            return status_of(self._backend.read(self._backend.resolve("task", task)).fields)
+        except NotFound:
+            return None
+        except MdcoordError as error:
+            return f"not readable ({error.message})"
+
     def _routine(self, name: str, task: Task, who: Claimant) -> None:
         if self._env.all_events:
             announce(self._env, TASKS, name, _story(task, who))
@@ -339,7 +348,7 @@ class _Taking:
             self._who,
             env.host,
             env.rules,
-            statuses=self._status,
+            statuses=self._claims._status,
             can=self._can,
             ttl=self._ttl,
             op=self._op,
@@ -347,15 +356,6 @@ class _Taking:
         if change is not None:
             self._before = standing(record, record.lease, env.host, env.rules)
         return change
-
-    def _status(self, task: str) -> str | None:
-        """The status of a dependency as it is now."""
-        try:
-            return status_of(self._backend.read(self._backend.resolve("task", task)).fields)
-        except NotFound:
-            return None
-        except MdcoordError as error:
-            return f"not readable ({error.message})"
 
     def _done_before(self) -> Record | None:
         """The claim that an earlier call with the same operation id made, if it still stands."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from mdcoord.errors import Conflict, MdcoordError, UsageError
+from mdcoord.errors import Conflict, UsageError
 from mdcoord.host import seconds_of, timestamp
 from mdcoord.leases import drop
 from mdcoord.lifecycle import IN_PROGRESS, reopened, standing, status_of
@@ -164,12 +164,6 @@ class Tasks(Claims):
             "_ready": lambda: _ready(record, status, self._env.host.stamp()),
             "_stale": lambda: is_stale(self._env, record),
         }
-
-    def _status(self, task: str) -> str | None:
-        try:
-            return status_of(self._backend.read(self._backend.resolve("task", task)).fields)
-        except MdcoordError:
-            return None
 
 
 def is_stale(env: Env, record: Record) -> bool:

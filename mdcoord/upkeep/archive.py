@@ -12,6 +12,7 @@ from mdcoord.host import Host, seconds_of
 from mdcoord.lifecycle import status_of
 from mdcoord.model import Record, Value
 from mdcoord.readiness import ENDED, dependencies, task_id
+from mdcoord.records import Agent
 
 Due = Callable[[Record], bool]
 
@@ -84,9 +85,8 @@ def _ended(record: Record, since: float) -> bool:
 
 
 def _silent(record: Record, since: float) -> bool:
-    names = ("last_heartbeat", "last_updated", "registered_at")
-    stamps = [seconds_of(record.fields.get(name)) for name in names]
-    return any(stamps) and max(stamp or 0.0 for stamp in stamps) <= since
+    seen = Agent(record).seen
+    return seen is not None and seen <= since
 
 
 def _needed(tasks: Sequence[Record]) -> set[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Final
 
 from mdcoord.backends.base import Backend, Listing
 from mdcoord.host import Host, seconds_of, timestamp
+from mdcoord.layout import STATE, second_state
 from mdcoord.leases import MAX_SKEW
 from mdcoord.model import ID_FIELD, KINDS, Record, Value
 from mdcoord.readiness import ENDED, dependencies, statuses
@@ -40,11 +42,13 @@ class Finding:
         return asdict(self)
 
 
-def check_workspace(backend: Backend, host: Host) -> list[Finding]:
-    """Everything that is found, by path: files that cannot be read, logs with problems, duplicate ids,
-    dependencies on tasks that do not exist or in a circle, stamps in the future.
+def check_workspace(backend: Backend, host: Host, root: Path | None = None) -> list[Finding]:
+    """Everything that is found, by path.
+
+    Files that cannot be read, logs with problems, duplicate ids, dependencies on tasks that do not exist or
+    in a circle, stamps in the future, and a second place with claims (for a workspace that has a root).
     """
-    findings: list[Finding] = []
+    findings: list[Finding] = list(_second_state(root)) if root else []
     tasks: Sequence[Record] = ()
     for kind in KINDS:
         if kind == "events":
@@ -57,6 +61,16 @@ def check_workspace(backend: Backend, host: Host) -> list[Finding]:
     findings += _dependencies(tasks)
     findings += _logs(backend)
     return sorted(findings, key=lambda finding: (finding.path, finding.line or 0, finding.message))
+
+
+def _second_state(root: Path) -> Iterator[Finding]:
+    other = second_state(root)
+    if other:
+        yield Finding(
+            str(other),
+            f"claims are kept here and in {root / STATE}, which is the one that counts",
+            hint="use this workspace from one place only, and move this folder away when nobody is at work",
+        )
 
 
 def _unreadable(listing: Listing) -> Iterator[Finding]:

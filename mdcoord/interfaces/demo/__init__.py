@@ -1,6 +1,4 @@
-"""`mdcoord demo`: a project in a temporary folder, worked off by real processes, and the proof of what they
-did.
-"""
+"""`mdcoord demo`: a project in a temporary folder, worked off by real processes, and the proof."""
 
 from __future__ import annotations
 

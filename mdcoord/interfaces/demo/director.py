@@ -1,6 +1,4 @@
-"""Runs the demo: starts the workers, lets the person edit, kills one worker in the middle of a task, waits
-for the rest.
-"""
+"""Runs the demo: starts the workers, lets a person edit, kills one worker in the middle of a task, waits."""
 
 from __future__ import annotations
 
@@ -110,7 +108,7 @@ class Director:
         """Somebody opens the task's file as soon as its worker has written to it."""
         if training.status != "in_progress" or not training.progress:
             return None
-        return Person(Path(str(training.path)), self._plan.added, self._journal)
+        return Person(self._root / Path(str(training.path)).name, self._plan.added, self._journal)
 
     def _go_on(self, training: Task, person: Person | None) -> None:
         if person is None:
@@ -149,9 +147,7 @@ class Director:
 
 
 def _environment() -> dict[str, str]:
-    """What the workers see: no settings of the user's own workspaces, and this very mdcoord when it is not
-    installed.
-    """
+    """What the workers see: none of the user's settings, and this very mdcoord where it is not installed."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MDCOORD_")}
     if not {"site-packages", "dist-packages"} & set(PACKAGES.parts):
         kept["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PACKAGES), kept.get("PYTHONPATH")]))

@@ -51,9 +51,7 @@ class Reader:
         self._read: dict[Path, int] = {}
 
     def more(self) -> list[Entry]:
-        """New whole lines of all journals, oldest first. Raises InvalidDocument for a line that is none of
-        ours.
-        """
+        """New whole lines of all journals, oldest first. Raises InvalidDocument for any other line."""
         found = [entry for path in sorted(self._folder.glob("*.jsonl")) for entry in self._from(path)]
         return sorted(found, key=lambda entry: entry.at)
 

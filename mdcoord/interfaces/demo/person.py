@@ -1,6 +1,4 @@
-"""A person with an editor, who knows nothing of locks: opens a file, types, and saves what was opened, too
-late.
-"""
+"""A person with an editor, who knows nothing of locks, and saves what was opened, too late."""
 
 from __future__ import annotations
 
@@ -15,8 +13,7 @@ class Person:
     """Edits one file by hand while a tool writes to it. `look` is called again and again and never waits.
 
     The file is read into the editor; when the tool has written to it since, the old text is saved with the
-    additions, by rename as most editors do. `done` is true once the tool has written again, over the stale
-    save.
+    additions, by rename as most editors do. `done` is true once the tool has written over the stale save.
     """
 
     def __init__(self, file: Path, added: Mapping[str, str], journal: Journal) -> None:
@@ -48,9 +45,7 @@ class Person:
 
 
 def edited(text: str, added: Mapping[str, str]) -> str:
-    """The text with a comment and an unknown key at the end of the front matter, and a line of prose at the
-    end.
-    """
+    """The text with a comment and an unknown key in its front matter, and a line of prose at its end."""
     head, fence, body = text.partition("\n---\n")
     key = f"{added['key']}: {added['value']}"
     return f"{head}\n{added['comment']}\n{key}{fence}{body.rstrip()}\n\n{added['prose']}\n"

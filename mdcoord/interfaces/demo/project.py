@@ -68,9 +68,7 @@ LEAST_WORKERS: Final = 2
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done in a folder, as the report needs to know it. Kept beside the workspace, in
-    `plan.json`.
-    """
+    """What is to be done, as the report needs to know it. Kept beside the project in `plan.json`."""
 
     workers: tuple[str, ...]
     jobs: tuple[Job, ...]
@@ -160,9 +158,7 @@ def _make_tasks(w: Workspace, plan: Plan) -> None:
 
 
 def _queue_again(w: Workspace, job: Job) -> None:
-    """Put the hand-written task back into the queue: its file says that it is in progress, but nobody works
-    on it.
-    """
+    """Put the hand-written task back into the queue: in progress by its file, but nobody works on it."""
     changes: dict[str, Any] = {
         "type": job.type,
         "status": "pending",

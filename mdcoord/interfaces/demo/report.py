@@ -69,9 +69,7 @@ class Evidence:
 
 
 def prove(folder: Path) -> list[Proof]:
-    """Everything that can be shown about a demo's folder. What cannot even be read is a failed proof, no
-    error.
-    """
+    """Everything that can be shown about a demo's folder. One that cannot be read is a failed proof."""
     try:
         with Workspace.open(project_folder(folder), agent="report") as w:
             evidence = Evidence(folder, w)

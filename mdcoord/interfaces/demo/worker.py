@@ -94,9 +94,7 @@ class Worker:
         return result
 
     def _train(self, claim: Claim) -> Facts:
-        """Train from the last checkpoint on; each goes into a context, so that another worker may go on from
-        it.
-        """
+        """Train from the last checkpoint on. Each goes into a context: another worker may go on from it."""
         before = self._checkpoint()
         start = before["step"] if before else 0
         self._publish("training_started", agent=self._name, attempt=claim.attempt, from_step=start)
@@ -111,12 +109,11 @@ class Worker:
         return facts
 
     def _validate_until_killed(self, claim: Claim, step: int, loss: float) -> None:
-        """Stay in the middle of the task. Real training takes hours; here the kill has to find the worker at
-        it.
-        """
+        """Stay amid the task. Real training takes hours; here the kill has to find the worker at it."""
         passes = 0
         while self._may_go_on():
             passes += 1
+            claim.heartbeat()
             self._progress(claim, step, TOTAL_STEPS, f"Validation pass {passes}", loss=loss, passes=passes)
             time.sleep(PAUSE)
 

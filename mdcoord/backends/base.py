@@ -102,12 +102,13 @@ class Backend(ABC):
 
     @abstractmethod
     def delete(self, key: Key, expect: Expect = ANY) -> None:
-        """Remove a document. Raises NotFound, Conflict."""
+        """Remove a document; its lease stays, as it does when it is archived. Raises NotFound, Conflict."""
 
     @abstractmethod
     def archive(self, key: Key, check: Decide | None = None) -> str:
-        """Move a document to the archive and return its name there; `check` may raise, under the lock, to
-        refuse.
+        """Move a document to the archive and return its name there.
+
+        `check` is called under the document's lock and may raise to refuse. Raises NotFound.
         """
 
     @abstractmethod
@@ -139,13 +140,14 @@ class Backend(ABC):
     ) -> Event:
         """Add one event to the end of a channel, atomically, and return it with its cursor.
 
-        Makes the channel.
+        Makes the channel. With an `id` that one of the newest 64 events has, that event is returned and
+        nothing is added, so that an append whose answer was lost may be repeated. Raises UsageError for what
+        no event can hold.
         """
 
     @abstractmethod
     def tail(self, channel: str, after: str | None = None, limit: int | None = None) -> Iterator[Event]:
-        """Complete events of a channel in order, after a cursor (None: from the oldest still kept in the
-        log).
+        """Complete events of a channel in order, after a cursor (None: from the oldest that is in the log).
 
         A cursor older than the last rotation goes on in the archive: no event is skipped. Raises NotFound
         for a channel that does not exist and UsageError for a text that never was a cursor of this channel.
@@ -184,7 +186,7 @@ class Backend(ABC):
     @abstractmethod
     def _by_id_field(self, key: Key, name: str) -> Key: ...
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  # a backend that holds nothing open has nothing to do
         """Let go of what is held open. May be called again."""
 
     def __enter__(self) -> Self:

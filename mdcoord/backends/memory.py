@@ -15,15 +15,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Event, Listing, Unreadable
 from mdcoord.errors import AlreadyExists, Busy, Conflict, InvalidDocument, NotFound, UsageError
-from mdcoord.formats.eventlog import channel_name
+from mdcoord.formats.eventlog import channel_name, render_event
 from mdcoord.model import ABSENT, ANY, ID_FIELD, KEEP, Change, Expect, Key, Record, Value
 
 if TYPE_CHECKING:
     from mdcoord.formats.revise import Scribe
+
+
+_REMEMBERED: Final = 64
+"""An append that repeats the id of one of this many newest events adds nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +165,15 @@ class MemoryBackend(Backend):
         self, channel: str, name: str, data: Mapping[str, Value], *, time: str, id: str | None = None
     ) -> Event:
         channel = channel_name(channel)
+        _, entry = render_event(id or _random_name(), name, time, data)
         with self._guard:
             events = self._channels.setdefault(channel, _Channel([])).events
-            event = Event(
-                id or _random_name(), name, time, _copy(dict(data)), cursor=f"{channel}:{len(events) + 1}"
-            )
-            events.append(event)
-        return event
+            for known in events[-_REMEMBERED:] if id is not None else ():
+                if known.id == id:
+                    return known
+            cursor = f"{channel}:{len(events) + 1}"
+            events.append(Event(str(entry.id), entry.name, entry.time, entry.data, cursor))
+            return events[-1]
 
     def tail(self, channel: str, after: str | None = None, limit: int | None = None) -> Iterator[Event]:
         found = self._channel(channel)
@@ -295,9 +301,3 @@ def _archive_names(key: Key) -> Iterator[str]:
     while True:
         yield f"{key.name}.{number}"
         number += 1
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(name): _copy(item) for name, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list | tuple) else value

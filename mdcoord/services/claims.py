@@ -167,7 +167,7 @@ class Claims(Documents[Task]):
         who = self._env.claimant(agent, session, token)
         task = self._held(id, who, op, lambda record, lease: complete(record, lease, host, result, op))
         self._queue.completed(task.id)
-        self._routine("task_completed", task, who)
+        self._routine("task_completed", task, who, op)
         return task
 
     def fail(
@@ -191,7 +191,7 @@ class Claims(Documents[Task]):
         )
         self._queue.forget()
         name = "task_dead" if task.status == "dead" else "task_failed"
-        announce(env, TASKS, name, {**_story(task, who), "error": error})
+        announce(env, TASKS, name, {**_story(task, who), "error": error}, op)
         return task
 
     def release(
@@ -211,7 +211,7 @@ class Claims(Documents[Task]):
         who = self._env.claimant(agent, session, token)
         task = self._held(id, who, op, lambda record, lease: release(record, lease, host, op))
         self._queue.forget()
-        self._routine("task_released", task, who)
+        self._routine("task_released", task, who, op)
         return task
 
     def retry(self, id: str, *, op: str | None = None) -> Task:
@@ -222,7 +222,7 @@ class Claims(Documents[Task]):
         env, op = self._env, _op("retry", op)
         task = self._typed(self._env.write(self._key(id), lambda record: retry(record, env.host, op)))
         self._queue.forget()
-        announce(env, TASKS, "task_retried", {"task_id": task.id, "attempt": task.attempt})
+        announce(env, TASKS, "task_retried", {"task_id": task.id, "attempt": task.attempt}, op)
         return task
 
     def refresh(self) -> None:
@@ -253,9 +253,9 @@ class Claims(Documents[Task]):
         except MdcoordError as error:
             return f"not readable ({error.message})"
 
-    def _routine(self, name: str, task: Task, who: Claimant) -> None:
+    def _routine(self, name: str, task: Task, who: Claimant, op: str | None = None) -> None:
         if self._env.all_events:
-            announce(self._env, TASKS, name, _story(task, who))
+            announce(self._env, TASKS, name, _story(task, who), op)
 
 
 class _Taking:
@@ -337,7 +337,7 @@ class _Taking:
             announce(self._env, TASKS, *recovery(record, self._before))
         if status_of(record.fields) == "dead":
             return None
-        self._claims._routine("task_claimed", self._claims._typed(record), self._who)
+        self._claims._routine("task_claimed", self._claims._typed(record), self._who, self._op)
         return record
 
     def _decide(self, record: Record) -> Change | None:

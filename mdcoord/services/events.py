@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import Final
 
 from mdcoord.backends.base import Event
@@ -22,16 +23,21 @@ LOG: Final = "log"
 """The channel that is the communication log."""
 
 
-def announce(env: Env, channel: str, name: str, data: Mapping[str, Value]) -> None:
-    """Publish an event about a write that is done.
+def announce(env: Env, channel: str, name: str, data: Mapping[str, Value], op: str | None = None) -> None:
+    """Publish an event about a write that is done; repeating it with the same operation id adds nothing.
 
     The write stands whatever happens here, and the document is the truth, so a failure is not the caller's:
     without the event, `tail` misses a line.
     """
     try:
-        env.backend.append(channel_name(channel), name, data, time=env.host.stamp())
+        env.backend.append(channel_name(channel), name, data, time=env.host.stamp(), id=_id_of(data, op))
     except MdcoordError:
         pass
+
+
+def _id_of(data: Mapping[str, Value], op: str | None) -> str | None:
+    # A repeated operation announces itself again, in case the first one was cut off between its two writes.
+    return None if op is None else sha256(f"{data.get('task_id')} {op}".encode()).hexdigest()[:32]
 
 
 class Events:

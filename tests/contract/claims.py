@@ -695,6 +695,7 @@ class ClaimsContract(ContractBase):
         first = getattr(w.tasks, verb)("one", *rest, token=token, op="op-2")
         again = getattr(w.tasks, verb)("one", *rest, token=token, op="op-2")
         assert again.version == first.version
+        assert self.names(w) == (["task_failed"] if verb == "fail" else [])
         with pytest.raises(ClaimLost):
             getattr(w.tasks, verb)("one", *rest, token=token, op="op-3")
 

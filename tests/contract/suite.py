@@ -77,6 +77,8 @@ VALUES: dict[str, Any] = {
     "empty_mapping": {},
 }
 
+EVENT_TIME = "2026-01-31T09:30:00.000Z"
+
 EVENT_DATA: dict[str, Any] = {
     "loss": 0.42,
     "step": 3500,
@@ -671,17 +673,42 @@ class EventContract(ContractBase):
     @staticmethod
     def publish(backend: Backend, count: int, channel: str = "training", first: int = 0) -> list[str]:
         return [
-            backend.append(channel, f"e{n}", {"n": n}, time="2026-01-31T09:30:00.000Z").cursor
+            backend.append(channel, f"e{n}", {"n": n}, time=EVENT_TIME).cursor
             for n in range(first, first + count)
         ]
 
     def test_an_event_is_returned_as_it_was_published(self, backend: Backend) -> None:
-        event = backend.append("training", "saved", EVENT_DATA, time="2026-01-31T09:30:00.000Z", id="abc123")
-        assert (event.id, event.name, event.time) == ("abc123", "saved", "2026-01-31T09:30:00.000Z")
+        event = backend.append("training", "saved", EVENT_DATA, time=EVENT_TIME, id="abc123")
+        assert (event.id, event.name, event.time) == ("abc123", "saved", EVENT_TIME)
         assert event.cursor
         (found,) = backend.tail("training")
         assert found == event
         assert dict(found.data) == EVENT_DATA
+
+    @pytest.mark.parametrize(
+        ("name", "data", "time"),
+        [
+            ("", {}, EVENT_TIME),
+            ("two\nlines", {}, EVENT_TIME),
+            ("x", {"a": object()}, EVENT_TIME),
+            ("x", {"a": float("nan")}, EVENT_TIME),
+            ("x", {"a": (1, 2)}, EVENT_TIME),
+            ("x", {1: 2}, EVENT_TIME),
+            ("x", {}, "yesterday"),
+        ],
+    )
+    def test_what_no_event_can_hold(self, backend: Backend, name: str, data: Any, time: str) -> None:
+        with pytest.raises(UsageError):
+            backend.append("training", name, data, time=time)
+        assert list(backend.channels()) == []
+
+    def test_a_repeated_append_adds_nothing(self, backend: Backend) -> None:
+        self.publish(backend, 2)
+        first = backend.append("training", "saved", {"n": 2}, time=EVENT_TIME, id="my-id")
+        self.publish(backend, 3, first=3)
+        assert backend.append("training", "saved", {"n": 2}, time=EVENT_TIME, id="my-id") == first
+        assert [event.data["n"] for event in backend.tail("training")] == [0, 1, 2, 3, 4, 5]
+        assert backend.append("other", "saved", {"n": 2}, time=EVENT_TIME, id="my-id").cursor != first.cursor
 
     def test_channels_are_made_by_publishing(self, backend: Backend) -> None:
         assert list(backend.channels()) == []
@@ -692,7 +719,7 @@ class EventContract(ContractBase):
     @pytest.mark.parametrize("name", ["", "..", "a/b", ".x", "con"])
     def test_names_that_no_channel_can_have(self, backend: Backend, name: str) -> None:
         with pytest.raises(InvalidName):
-            backend.append(name, "x", {}, time="2026-01-31T09:30:00.000Z")
+            backend.append(name, "x", {}, time=EVENT_TIME)
         assert list(backend.channels()) == []
 
     def test_events_have_an_order_and_ids_of_their_own(self, backend: Backend) -> None:
@@ -743,7 +770,7 @@ class EventContract(ContractBase):
     def test_publishing_at_the_same_time(self, backend: Backend) -> None:
         def work(number: int) -> None:
             for n in range(10):
-                backend.append("training", f"w{number}", {"n": n}, time="2026-01-31T09:30:00.000Z")
+                backend.append("training", f"w{number}", {"n": n}, time=EVENT_TIME)
 
         in_threads(6, work)
         events = list(backend.tail("training"))

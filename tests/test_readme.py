@@ -1,4 +1,4 @@
-"""What the README shows is what happens: its console session and its Python are run, its test command is the one CI runs."""
+"""What the README shows is what happens: its console session and its Python are run."""
 
 from __future__ import annotations
 

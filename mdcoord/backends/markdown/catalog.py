@@ -46,7 +46,7 @@ class ListedRecord(Record):
     """A record of a listing: its body is read when somebody looks at it."""
 
     @cached_property
-    def body(self) -> str:  # type: ignore[override]
+    def body(self) -> str:
         """The text below the front matter, as it is now; empty if the document is gone meanwhile."""
         load: Load = self.__dict__["_load"]
         try:

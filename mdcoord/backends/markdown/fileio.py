@@ -13,6 +13,7 @@ is swapped back, and the caller starts again from what was saved.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 import time
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Final
+from weakref import WeakSet
 
 from mdcoord.backends.markdown.exchange import rename_new
 from mdcoord.backends.markdown.flock import Lock, peek
@@ -33,6 +35,7 @@ MAX_BYTES: Final = 10 * 1024 * 1024
 
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _TEMP: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _SETTLE: Final = 0.25
 """Seconds for which an empty or changing file is taken to be in the middle of being saved."""
 _YOUNG: Final = 2.0
@@ -44,8 +47,8 @@ _NO_DIRECTORY_SYNC: Final = frozenset([errno.EINVAL, errno.ENOTSUP, errno.EBADF]
 _CANNOT_LINK: Final = frozenset([errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK])
 
 
-_written: set[int] = set()
-"""Descriptors of files that are being written; a forked child that kept one would pass for an editor."""
+_written: WeakSet[io.FileIO] = WeakSet()
+"""Files that are being written; a forked child that kept one open would pass for an editor."""
 
 
 class FileIO:
@@ -180,19 +183,15 @@ class FileIO:
         failed.
         """
         with translated(path):
-            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(path, flags, 0o666)
-            try:
+            with _writing(path, _APPEND) as descriptor:
                 _write_or_take_back(descriptor, data)
                 try:
                     end = os.lseek(descriptor, 0, os.SEEK_CUR)
                     if sync and self.durability != "none":
                         os.fsync(descriptor)
-                    return end
                 except OSError as error:
                     raise not_durable(path, error) from error
-            finally:
-                _close(descriptor)
+            return end
 
     def move(self, source: str, target: str) -> None:
         """Move a file to another folder. Raises FileExistsError when the name is taken there."""
@@ -240,12 +239,7 @@ class FileIO:
         exists.
         """
         try:
-            descriptor = os.open(temp, _TEMP, 0o666)
-        except FileExistsError:
-            raise Leftover(temp) from None
-        try:
-            try:
-                _written.add(descriptor)
+            with _writing(temp, _TEMP) as descriptor:
                 _write_all(descriptor, data)
                 if like is not None:
                     _copy_attributes(like, temp, descriptor)
@@ -253,9 +247,8 @@ class FileIO:
                     _mark(descriptor, version)
                 if sync and self.durability != "none":
                     os.fsync(descriptor)
-            finally:
-                _written.discard(descriptor)
-                os.close(descriptor)
+        except FileExistsError:
+            raise Leftover(temp) from None
         except BaseException:
             _unlink(temp)
             raise
@@ -337,6 +330,21 @@ def _read_all(descriptor: int, size: int) -> bytes:
         data = os.read(descriptor, 1 << 20)
         parts.append(data)
     return b"".join(parts)
+
+
+class _writing:
+    """A file open for writing, as a descriptor, for the length of a `with`."""
+
+    def __init__(self, path: str, flags: int) -> None:
+        # FileIO rather than a bare number: an interrupt between open and the assignment closes it.
+        self._file = io.FileIO(path, "w", opener=lambda path, _flags: os.open(path, flags, 0o666))
+
+    def __enter__(self) -> int:
+        _written.add(self._file)
+        return self._file.fileno()
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -425,9 +433,8 @@ def _unlink(path: str) -> None:
 
 
 def _forget_after_fork() -> None:
-    for descriptor in _written:
-        os.close(descriptor)
-    _written.clear()
+    for file in list(_written):
+        file.close()
 
 
 os.register_at_fork(after_in_child=_forget_after_fork)

@@ -20,7 +20,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from mdcoord.backends.markdown.fileio import FileIO
-from mdcoord.errors import BackendUnavailable
+from mdcoord.errors import BackendUnavailable, NotDurable
 
 UNPACKED: Final = 20
 """Versions that stay as they are when a file of versions is packed."""
@@ -127,6 +127,9 @@ class History:
         except FileNotFoundError:
             self._files.prepare()  # somebody removed the state folder
             size = self._files.append(path, entries, sync=False)
+        except NotDurable as error:
+            # To the caller, whose document this is not, nothing happened.
+            raise BackendUnavailable(error.message, hint="try again", path=path) from error
         limit = max(_FULL, 2 * UNPACKED * len(data))
         if size > limit:
             self._pack(path, limit)

@@ -170,9 +170,9 @@ class Workspace:
         fields = select if isinstance(select, str) else ",".join(select)
         return [chosen(row, fields) for row in rows]
 
-    def unreadable(self, kind: str) -> Sequence[Unreadable]:
-        """The files of a kind that cannot be read, which lists leave out; at most a second old."""
-        return [] if kind == "events" else self.backend.list(kind, max_age=1.0).unreadable
+    def unreadable(self, kind: str, *, max_age: float = 1.0) -> Sequence[Unreadable]:
+        """The files of a kind that cannot be read, which lists leave out; at most `max_age` seconds old."""
+        return [] if kind == "events" else self.backend.list(kind, max_age=max_age).unreadable
 
     def status(self) -> dict[str, Value]:
         """What is going on, as one mapping: where it is, and all that `upkeep.overview` finds."""

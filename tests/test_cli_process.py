@@ -197,7 +197,7 @@ def _read(screen: Any) -> bytes:
 
 
 def test_colour_is_for_terminals_that_want_it(workspace: Workspace, environment: dict[str, str]) -> None:
-    workspace.tasks.create("First", id="first", fields={"status": "failed"})
+    workspace.tasks.create("First", id="first", fields={"status": "failed", "updated_at": "long ago"})
     plain = mdcoord(environment, "task", "list").stdout
     assert "\x1b" not in plain
     coloured = on_a_terminal(environment, "task", "list")

@@ -1,8 +1,7 @@
-"""Commands as whole processes, against what any command written with click costs at least: `python -c "import click"`.
+"""Commands as whole processes, against what click alone costs: `python -c "import click"`.
 
-All cases take turns in one run; the table shows medians, and the median of each round's ratio to the floor. Bytecode caches
-are filled first, as they are for an installed package.
-
+All cases take turns in one run; the table shows medians, and the median of each round's ratio to the floor.
+Bytecode caches are filled first, as they are for an installed package.
     python tests/benchmarks/bench_cli.py [--tasks 1000 10000] [--rounds 15]
 """
 

@@ -37,12 +37,27 @@ EVERYWHERE: tuple[click.Option, ...] = (
 """Accepted by every command and group, so before and after a sub-command."""
 
 
+def _help(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if value and not context.resilient_parsing:
+        click.echo(context.get_help())
+        context.exit()
+
+
+HELP = click.Option(
+    ["--help"], is_flag=True, is_eager=True, expose_value=False, callback=_help, help="Show this text."
+)
+"""One for all: click makes a new one for each command of a line, and asks for its translation."""
+
+
 class _Everywhere(click.Command):
     """A command with the options of every command; its help ends with an example."""
 
     def __init__(self, *arguments: Any, example: str = "", **rest: Any) -> None:
         super().__init__(*arguments, **rest)
         self.example = example
+
+    def get_help_option(self, ctx: click.Context) -> click.Option:
+        return HELP
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         *own, help_option = super().get_params(ctx)

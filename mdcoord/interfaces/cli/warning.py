@@ -11,10 +11,13 @@ from mdcoord.interfaces.cli.output import clean, json_line, note
 if TYPE_CHECKING:
     from mdcoord.workspace import Workspace
 
+LISTED = 600.0
+"""The list that was printed is what counts, however many seconds it took: nothing is read twice."""
+
 
 def warn_unreadable(call: Call, workspace: Workspace, kind: str) -> None:
     """Name the files of a kind that cannot be read, on stderr; with --json as one object each."""
-    for found in workspace.unreadable(kind):
+    for found in workspace.unreadable(kind, max_age=LISTED):
         if call.json:
             facts = {"path": found.path, "line": found.line, "message": found.message, "hint": found.hint}
             note(json_line({"warning": InvalidDocument.code, **facts}))

@@ -13,7 +13,7 @@ import pytest
 from contract.fakes import FakeHost
 
 from mdcoord.backends.memory import MemoryBackend
-from mdcoord.errors import ConfigError, NotFound, QueryError, UsageError
+from mdcoord.errors import BackendUnavailable, ConfigError, NotFound, QueryError, UsageError
 from mdcoord.model import Key
 from mdcoord.workspace import Workspace
 
@@ -118,6 +118,13 @@ def test_a_folder_that_is_ignored_already(tmp_path: Path, line: str) -> None:
     with Workspace.create(tmp_path) as w:
         assert tmp_path / ".gitignore" not in w.made
     assert (tmp_path / ".gitignore").read_text() == line + "\n"
+
+
+def test_a_workspace_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / ".claude").write_text("a file where a folder should be")
+    with pytest.raises(BackendUnavailable) as caught:
+        Workspace.create(tmp_path)
+    assert caught.value.hint
 
 
 def test_made_for_a_linked_work_tree(tmp_path: Path) -> None:

@@ -1,5 +1,4 @@
-"""Where a workspace lies on the disk: its root, the git repository around it, the place of its volatile
-state.
+"""Where a workspace lies on the disk: its root, the git repository around it, the place of its state.
 
 Git's files are read directly: starting `git` costs more than everything else that a command does.
 """
@@ -27,8 +26,7 @@ Isolated = Callable[[Path], bool]
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A git work tree: its top folder, the git folder that all work trees share, and the main work tree's
-    top.
+    """A git work tree: its top folder, the git folder that all share, and the top of the main work tree.
 
     `main` is `top` in the main work tree itself, and None where there is no main one (a bare repository).
     `name` is git's name of a linked work tree, "" for the main one.
@@ -94,6 +92,8 @@ def explicit_root(folder: Path, isolated: Isolated) -> Path:
 
 def new_root(folder: Path, isolated: Isolated) -> Path:
     """The root that a workspace made for this project folder will have."""
+    if folder.parts[-2:] == COORDINATION.parts:
+        return folder  # somebody named the root itself
     return next(_roots(folder, isolated))
 
 

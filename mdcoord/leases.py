@@ -184,8 +184,7 @@ def drop(lease: Lease, op: str | None = None) -> Lease:
 
 
 def over(lease: Lease | None, host: Host, grace: float | None = None) -> str | None:
-    """Why the holder may be robbed of the task now, as a short phrase; None while the lease is good (or
-    free).
+    """Why the holder may be robbed of the task now, as a short phrase; None while the lease is good or free.
 
     `grace` is the time in seconds for which a lease is left alone after its end (None: a share of its ttl,
     GRACE).
@@ -213,8 +212,7 @@ def over(lease: Lease | None, host: Host, grace: float | None = None) -> str | N
 
 
 def watch(lease: Lease, host: Host) -> Lease | None:
-    """The lease with the note that this machine has seen it in its present state; None when nothing is to be
-    noted.
+    """The lease with the note that this machine has seen it as it is; None when nothing is to be noted.
 
     Needed only for leases of other machines: `over` times them from the first sight.
     """

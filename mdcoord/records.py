@@ -101,7 +101,7 @@ class TypedRecord(Mapping[str, Any]):
 
     @property
     def path(self) -> str | None:
-        """The file, relative to the workspace; None where the backend has no files."""
+        """The file; None where the backend has no files."""
         return self.record.path
 
     def __getitem__(self, name: str) -> Value:

@@ -149,8 +149,7 @@ class Workspace:
         limit: int | None = None,
         channel: str | None = None,
     ) -> Sequence[Any]:
-        """The records of a kind that meet a query, as typed records; with `select` as mappings of those
-        fields.
+        """The records of a kind that meet a query: typed records, or with `select` mappings of those fields.
 
             w.query("task", "status = 'completed' and progress > 0.3", sort="-priority", limit=10)
 

@@ -1,5 +1,4 @@
-"""A workspace in this process's memory: the reference of the contract, and a test double for users' own
-tests.
+"""A workspace in this process's memory: the reference of the contract, and users' test double.
 
 It keeps every document's exact text and edits it as the Markdown backend does, so hand-written files, views,
 versions and errors behave alike. Nothing survives the process; several threads may share one object.

@@ -45,9 +45,9 @@ LONGEST_TTL = 7 * 86400.0
 
 
 class Claims(Documents[Task]):
-    """The verbs of claims. `agent`, `session` and `token` say who acts; without them the caller of the
-    workspace does.
+    """The verbs of claims.
 
+    `agent`, `session` and `token` say who acts; without them the caller of the workspace does.
     With a token, the token alone decides; without one, the session must be the claim's, and the agent if it
     is named.
     `op` names the operation: repeating it with the same id, after a lost answer, does not do it again.
@@ -318,8 +318,9 @@ class _Taking:
                 time.sleep(0.001 + os.urandom(1)[0] / 50_000)
 
     def _try(self, candidate: Record, sure: bool) -> Record | None:
-        """Claim one candidate. Unless the list is `sure`, one whose attempts have gone on since is left to
-        the next list.
+        """Claim one candidate.
+
+        Unless the list is `sure`, one whose attempts have gone on since is left to the next list.
         """
         lease: Lease | None = self._backend.lease(candidate.key)
         if lease and not sure and lease.attempt > attempt_of(candidate.fields):

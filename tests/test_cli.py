@@ -349,6 +349,21 @@ def test_errors_that_happen(mdcoord: Mdcoord, workspace: Workspace) -> None:
         assert plain.err.startswith("mdcoord: "), command
 
 
+def test_init_makes_what_the_other_commands_find(tmp_path: Path, mdcoord: Mdcoord) -> None:
+    for number, arguments in enumerate((["init", "FOLDER"], ["init", "--root", "FOLDER"], ["init"])):
+        folder = tmp_path / f"project-{number}"
+        environment = {} if "FOLDER" in arguments else {"MDCOORD_ROOT": str(folder)}
+        made = mdcoord(
+            *(str(folder) if word == "FOLDER" else word for word in arguments), "--json", **environment
+        )
+        root = folder / ".claude/coordination"
+        assert made.json["root"] == str(root)
+        assert made.json["made"][0] == str(root)
+        for again in (folder, root):
+            assert mdcoord("--root", str(again), "init", "--json").json == {"root": str(root), "made": []}
+            assert mdcoord("--root", str(again), "status", "--json").json["root"] == str(root)
+
+
 def test_outside_of_a_workspace(tmp_path: Path, mdcoord: Mdcoord) -> None:
     done = mdcoord("status", "--root", str(tmp_path / "nowhere"), "--json")
     assert (done.code, json.loads(done.err)["error"]) == (3, "not_found")

@@ -46,12 +46,16 @@ class Call:
         self._check_backend()
         return Workspace.open(self.root, **self._who())
 
-    def create_workspace(self, folder: str, *, track: bool) -> Workspace:
-        """Make the workspace of a project's folder, or open what is there. Raises BackendUnavailable."""
+    def create_workspace(self, folder: str | None, *, track: bool) -> Workspace:
+        """Make the workspace of a project's folder, or open what is there. Raises BackendUnavailable.
+
+        Without a folder: of the one that `--root` or MDCOORD_ROOT name, else of the current one.
+        """
         from mdcoord.workspace import Workspace
 
         self._check_backend()
-        return self._kept(Workspace.create(folder, track=track, **self._who()))
+        where = folder or self.root or os.environ.get("MDCOORD_ROOT") or "."
+        return self._kept(Workspace.create(where, track=track, **self._who()))
 
     def _kept(self, workspace: Workspace) -> Workspace:
         click.get_current_context().call_on_close(workspace.close)

@@ -10,9 +10,9 @@ from mdcoord.interfaces.cli.output import put
 
 
 @verb("init", example="mdcoord init")
-@click.argument("folder", default=".", type=click.Path(file_okay=False))
+@click.argument("folder", required=False, type=click.Path(file_okay=False))
 @click.option("--track", is_flag=True, help="Let git see the documents, not only the README.")
-def init(call: Call, folder: str, track: bool) -> None:
+def init(call: Call, folder: str | None, track: bool) -> None:
     """Make a workspace in a project's folder. What is there already stays as it is."""
     workspace = call.create_workspace(folder, track=track)
     made = [str(path) for path in workspace.made]

@@ -93,7 +93,7 @@ def explicit_root(folder: Path, isolated: Isolated) -> Path:
 def new_root(folder: Path, isolated: Isolated) -> Path:
     """The root that a workspace made for this project folder will have."""
     if folder.parts[-2:] == COORDINATION.parts:
-        return folder  # somebody named the root itself
+        folder = folder.parent.parent  # somebody named the root itself
     return next(_roots(folder, isolated))
 
 

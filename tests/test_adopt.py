@@ -80,10 +80,43 @@ def leaves(value: Any) -> Iterator[Any]:
 @example("task", "## Metrics\n```json\n" + '{"a":' * 20_000 + "\n```")
 @example("task", '## Metrics\n```json\n{"a": "\\ud800", "b": 1}\n```')
 @example("task", "**" + "K" * 500 + "**: x")
+@example("agent", "**Workload**: " + "9" * 500)
 def test_any_text_is_read_and_can_be_stored(kind: str, text: str) -> None:
     fields = adopt(kind, text, f"{kind}-x")
     assert plain(fields) == fields
     assert fields == adopt(kind, text, f"{kind}-x")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", ["task", "context"])
+@pytest.mark.parametrize(
+    "filler",
+    [" ", "(", "*", "-", "| ", "1 d", "a ", ": ", "` ", "** at ", "[", "task-1.", "\t(", "\n  a", "\n  - a"],
+)
+def test_a_long_line_is_no_hard_work(kind: str, filler: str) -> None:
+    """Each of these keeps a careless pattern busy for minutes or hours; the timeout is what tells."""
+    long = "x" + filler * (1_000 if "\n" in filler else 100_000) + "x"
+    sections_of_all_kinds = "Metrics|Active Tasks|Dependencies|Context|Logs|Acknowledgements|Samples|Notes"
+    lines = [
+        f"# {long}",
+        f"**Progress**: {long}",
+        f"**Duration**: 1d{long[1:]}",
+        f"**Created By**: {long}",
+        f"|{long}",
+        f"|-{long}",
+    ]
+    for name in sections_of_all_kinds.split("|"):
+        lines += [
+            f"## {name}",
+            f"- {long}",
+            f"- Label: {long}",
+            f"### {long}",
+            "```",
+            f"[{long}",
+            "```",
+            f"## {long}",
+        ]
+    assert adopt(kind, "\n".join(lines), f"{kind}-x")
 
 
 @given(st.sampled_from(KINDS), TEXTS)

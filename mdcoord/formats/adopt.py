@@ -10,25 +10,31 @@ own key. Everything else stays where it is, in the text. Nothing is computed and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from mdcoord.errors import UsageError
+from mdcoord.formats.boldfields import (
+    AGENT,
+    AGENT_METRICS,
+    BREAKER,
+    CONTEXT,
+    ENTRY,
+    EVENTS,
+    MESSAGE,
+    METRICS,
+    NOTHING_WORDS,
+    PROJECT,
+    TASK,
+    Fields,
+    Table,
+    merge,
+    present,
+)
 from mdcoord.formats.boldtext import Bullet, Label, Section, label_of, named, sections
 from mdcoord.formats.fields import plain
-from mdcoord.formats.labels import (
-    format_value,
-    parse_duration,
-    parse_percent,
-    parse_progress,
-    parse_timestamp,
-    parse_value,
-)
+from mdcoord.formats.labels import format_value, parse_timestamp, parse_value
 from mdcoord.model import ID_FIELD
-
-Fields = dict[str, Any]
-Reader = Callable[[str], Any]
-"""Reads a value, or raises ValueError for one that it does not understand."""
 
 
 def adopt(kind: str, text: str, name: str) -> Fields:
@@ -51,244 +57,7 @@ def _storable(value: Any) -> bool:
     return True
 
 
-# ---------------------------------------------------------------- values
-
-
-def _text(value: str) -> str:
-    text = parse_value(value)
-    return text if isinstance(text, str) and value.startswith("`") else _known(value)
-
-
-def _known(value: str) -> str:
-    if not value:
-        raise ValueError(value)
-    return value
-
-
-def _status(value: str) -> str:
-    """`BUSY` -> busy, `In Progress` -> in_progress, `complete` -> completed; no remark in parentheses."""
-    words = re.findall(r"[^\W_]+", re.sub(r"\([^()]*\)", "", value.lower()))
-    status = "_".join(words)
-    return _STATUSES.get(status, _known(status))
-
-
-_STATUSES = {
-    "complete": "completed",
-    "done": "completed",
-    "canceled": "cancelled",
-    "inprogress": "in_progress",
-}
-
-
-def _moment(value: str) -> str:
-    text = re.sub(r"\s*\([^()]*\)$", "", value).strip("`")
-    date = re.fullmatch(r"\d{4}-\d\d-\d\d", text)
-    return _known(text if date else parse_timestamp(text) or "")
-
-
-def _seconds(value: str) -> Any:
-    return _number(parse_duration(value))
-
-
-def _number(value: Any) -> Any:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ValueError(value)
-    return value
-
-
-def _int(value: str) -> int:
-    number = parse_value(value)
-    if not isinstance(number, int) or isinstance(number, bool):
-        raise ValueError(value)
-    return number
-
-
-def _percents(value: str) -> Any:
-    share = parse_percent(value)
-    number = _number(parse_value(value)) if share is None else round(share * 100, 8)
-    return int(number) if float(number).is_integer() else number
-
-
-def _yes_or_no(value: str) -> bool:
-    found = {"yes": True, "no": False}.get(value.lower(), parse_value(value.lower()))
-    if not isinstance(found, bool):
-        raise ValueError(value)
-    return found
-
-
-def _names(value: str) -> list[str]:
-    listed = parse_value(value)
-    if isinstance(listed, list):
-        return [str(entry) for entry in listed]
-    return [entry.strip().strip("`") for entry in _known(value).split(",") if entry.strip()]
-
-
-_NOTHING = frozenset(["n/a", "none", "null", "-", "–", "—"])
-
-
-class Table:
-    """Which label means which field: `label` -> the field's name and how its value is read."""
-
-    def __init__(self, **fields: tuple[Reader, str]) -> None:
-        """Each field by its name: its reader, and the labels (as keys) that mean it beside its own name."""
-        self._labels = {
-            label: (field, reader)
-            for field, (reader, labels) in fields.items()
-            for label in (field, *labels.split())
-        }
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._labels
-
-    def read(self, label: Label, into: Fields) -> None:
-        """Put a known label's value under its field, if it is understood and the first one of its kind."""
-        field, reader = self._labels[label.key]
-        try:
-            value = None if label.value.lower() in _NOTHING else reader(label.value)
-        except ValueError:
-            return
-        if isinstance(value, dict):
-            _merge(into, value)
-        else:
-            into.setdefault(field, value)
-
-
-def _merge(into: Fields, values: Mapping[str, Any]) -> None:
-    """Add what is not known yet, mappings entry by entry."""
-    for key, value in values.items():
-        if isinstance(value, dict) and isinstance(into.setdefault(key, {}), dict):
-            _merge(into[key], value)
-        elif not isinstance(value, dict):
-            into.setdefault(key, value)
-
-
-def _progress(value: str) -> Fields:
-    share, done, total = parse_progress(value)
-    return _present(progress=share, metadata=_present(step=done, total_steps=total))
-
-
-def _project_progress(value: str) -> Fields:
-    share, done, total = parse_progress(value)
-    return _present(progress=share, steps_done=done, steps_total=total)
-
-
-def _success(value: str) -> Fields:
-    share, done, total = parse_progress(value)
-    return _present(success_rate=share, succeeded=done, total_tasks=total)
-
-
-def _failures(value: str) -> Fields:
-    _, done, total = parse_progress(value)
-    return _present(failure_count=done, threshold=total) or {"failure_count": _int(value)}
-
-
-def _creator(value: str) -> Fields:
-    creator, task = named(value)
-    return _present(created_by=_known(creator), task_id=task or None)
-
-
-def _present(**values: Any) -> Fields:
-    return {key: value for key, value in values.items() if value is not None and value != {}}
-
-
 # ---------------------------------------------------------------- labels
-
-_TIMES: Final = {
-    "created_at": (_moment, "created"),
-    "assigned_at": (_moment, "assigned"),
-    "started_at": (_moment, "started"),
-    "completed_at": (_moment, "completed"),
-    "not_before": (_moment, ""),
-    "eta": (_moment, ""),
-}
-_UPDATED = (_moment, "updated last_update")
-_TASK = Table(
-    task_id=(_text, ""),
-    project_id=(_text, "project"),
-    title=(_text, ""),
-    type=(_text, ""),
-    status=(_status, ""),
-    priority=(_int, ""),
-    assigned_agent=(_text, "assigned_to agent"),
-    needs=(_names, "required_capabilities"),
-    depends_on=(_names, ""),
-    attempt=(_int, ""),
-    retry_limit=(_int, ""),
-    updated_at=(_moment, "last_updated updated"),
-    progress=(_progress, "current"),
-    duration_sec=(_seconds, "duration"),
-    remaining_sec=(_seconds, "remaining"),
-    instructions=(_text, ""),
-    error=(_text, ""),
-    **_TIMES,
-)
-_ENTRY = Table(
-    task_id=(_text, ""),
-    project_id=(_text, "project"),
-    title=(_text, ""),
-    status=(_status, ""),
-    progress=(_progress, "current"),
-    duration_sec=(_seconds, "duration"),
-    success=(_yes_or_no, ""),
-    **_TIMES,
-)
-_AGENT = Table(
-    agent_id=(_text, ""),
-    agent_type=(_text, "type"),
-    status=(_status, ""),
-    last_updated=_UPDATED,
-    last_heartbeat=(_moment, "heartbeat"),
-    registered_at=(_moment, "registered"),
-    metrics=(lambda value: {"metrics": {"workload_pct": _percents(value)}}, "workload"),
-    capabilities=(_names, ""),
-    specializations=(_names, ""),
-    host=(_text, ""),
-    pid=(_int, ""),
-    session=(_text, ""),
-    max_concurrent_tasks=(_int, ""),
-    notes=(_text, ""),
-)
-_AGENT_METRICS = Table(
-    workload_pct=(_percents, "workload"),
-    success_rate=(_success, ""),
-    avg_duration_sec=(_seconds, "average_duration avg_duration"),
-    total_tasks=(_int, "total_tasks_24h"),
-    failed_tasks=(_int, ""),
-    succeeded=(_int, ""),
-)
-_BREAKER = Table(
-    state=(_status, ""),
-    failure_count=(_failures, "failures"),
-    threshold=(_int, ""),
-    last_failure=(_moment, ""),
-)
-_CONTEXT = Table(
-    context_id=(_text, ""),
-    project_id=(_text, "project"),
-    domain=(_text, ""),
-    created_by=(_creator, ""),
-    created_at=(_moment, "created"),
-    last_updated=_UPDATED,
-)
-_METRICS = Table(metrics_type=(_text, ""), last_updated=_UPDATED)
-_PROJECT = Table(
-    project_id=(_text, "project"),
-    phase=(_text, ""),
-    status=(_status, ""),
-    last_updated=_UPDATED,
-    progress=(_project_progress, "current"),
-    blockers=(_names, ""),
-)
-_MESSAGE = Table(
-    message_id=(_text, ""),
-    type=(_text, ""),
-    subject=(_text, ""),
-    to=(_text, ""),
-    created_at=(_moment, "created"),
-    in_reply_to=(_text, ""),
-    **{"from": (_text, "")},
-)
-_EVENTS = Table(channel=(_text, ""), last_updated=_UPDATED)
 
 
 def _read_labels(labels: Iterable[Label], table: Table, into: Fields, unknown: Fields | None = None) -> None:
@@ -304,7 +73,7 @@ def _read_numbers(section: Section, into: Fields, known: Table | None = None) ->
     """A section of figures: its JSON blocks and every labelled value (`Current loss: 0.42` is the loss)."""
     for value in section.json_values():
         if isinstance(value, dict):
-            _merge(into, value)
+            merge(into, value)
     for label in section.labels():
         if known and label.key in known:
             known.read(label, into)
@@ -331,7 +100,9 @@ def _entries(section: Section) -> list[Fields]:
     parts = section.parts()
     named_parts = [(part.title, part.bullets()) for part in parts]
     found = named_parts or [(bullet.text, bullet.below) for bullet in section.bullets()]
-    return [_entry(title, bullets) for title, bullets in found if title.lower().strip(".") not in _NOTHING]
+    return [
+        _entry(title, bullets) for title, bullets in found if title.lower().strip(".") not in NOTHING_WORDS
+    ]
 
 
 def _entry(heading: str, bullets: list[Bullet]) -> Fields:
@@ -343,12 +114,12 @@ def _entry(heading: str, bullets: list[Bullet]) -> Fields:
         label = label_of(bullet.text)
         if label and label.key == "metrics" and not label.value:
             _read_plain(bullet.below, metadata)
-        elif label and label.key in _ENTRY:
-            _ENTRY.read(label, entry)
+        elif label and label.key in ENTRY:
+            ENTRY.read(label, entry)
         elif label and label.value:
             entry.setdefault(label.key, parse_value(label.value))
     if metadata:
-        _merge(entry, {"metadata": metadata})
+        merge(entry, {"metadata": metadata})
     return entry
 
 
@@ -360,14 +131,14 @@ def _read_plain(bullets: list[Bullet], into: Fields) -> None:
 
 
 def _items(section: Section) -> list[str]:
-    return [bullet.text for bullet in section.bullets() if bullet.text.lower() not in _NOTHING]
+    return [bullet.text for bullet in section.bullets() if bullet.text.lower() not in NOTHING_WORDS]
 
 
 def _reference(text: str) -> Any:
     """``Dataset: `path` `` as {"Dataset": "path"}, a path alone as it is, anything else as its text."""
-    match = re.fullmatch(r"(?:\*\*)?([^:`*]+?)(?:\*\*)?\s*:(?:\*\*)?\s*(`[^`]+`|[^\s`]*/[^\s`]*)", text)
-    if match:
-        return {match[1]: match[2].strip("`")}
+    label, colon, path = (part.strip() for part in text.replace("**", "").partition(":"))
+    if colon and label and "`" not in label and re.fullmatch(r"`[^`]+`|[^\s`]*/[^\s`]*", path):
+        return {label: path.strip("`")}
     return parse_value(text) if format_value(parse_value(text)) == text and text.startswith("`") else text
 
 
@@ -402,23 +173,23 @@ def _put(into: Fields, key: str, value: Any) -> None:
 
 
 def _read_task(into: Fields, title: str, parts: list[Section]) -> None:
-    _read_labels(parts[0].labels(), _TASK, into, unknown=into)
+    _read_labels(parts[0].labels(), TASK, into, unknown=into)
     _put(into, "title", _heading(title, "Task"))
     for section in parts[1:]:
         if section.key in _TASK_SECTIONS:
             _TASK_SECTIONS[section.key](into, section)
-        elif section.key not in _TASK:
+        elif section.key not in TASK:
             _read_others(section, into)
 
 
 def _task_metrics(into: Fields, section: Section) -> None:
     metadata: Fields = {}
     _read_numbers(section, metadata)
-    _merge(into, _present(metadata=metadata))
+    merge(into, present(metadata=metadata))
 
 
 def _task_times(into: Fields, section: Section) -> None:
-    _read_labels(section.labels(), _TASK, into, unknown=into)
+    _read_labels(section.labels(), TASK, into, unknown=into)
 
 
 def _task_depends_on(into: Fields, section: Section) -> None:
@@ -455,23 +226,23 @@ def _read_agent(into: Fields, title: str, parts: list[Section]) -> None:
     name = _heading(title, "Agent")
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         into["agent_id"] = name
-    _read_labels(parts[0].labels(), _AGENT, into, unknown=into)
+    _read_labels(parts[0].labels(), AGENT, into, unknown=into)
     for section in parts[1:]:
         if section.key in _AGENT_SECTIONS:
             _AGENT_SECTIONS[section.key](into, section)
-        elif section.key not in _AGENT:
+        elif section.key not in AGENT:
             _read_others(section, into)
 
 
 def _agent_metrics(into: Fields, section: Section) -> None:
     metrics: Fields = {}
-    _read_numbers(section, metrics, _AGENT_METRICS)
-    _merge(into, _present(metrics=metrics))
+    _read_numbers(section, metrics, AGENT_METRICS)
+    merge(into, present(metrics=metrics))
 
 
 def _breaker(into: Fields, section: Section) -> None:
     breaker: Fields = {}
-    _read_labels(section.labels(), _BREAKER, breaker, unknown=breaker)
+    _read_labels(section.labels(), BREAKER, breaker, unknown=breaker)
     _put(into, "circuit_breaker", breaker)
 
 
@@ -487,7 +258,7 @@ _AGENT_SECTIONS: dict[str, Callable[[Fields, Section], None]] = {
 
 
 def _read_context(into: Fields, title: str, parts: list[Section]) -> None:
-    _read_labels(parts[0].labels(), _CONTEXT, into, unknown=into)
+    _read_labels(parts[0].labels(), CONTEXT, into, unknown=into)
     match = re.fullmatch(r"(?:(.*?)\s+)?Context(?:\s*:\s*(.*))?", title)
     _put(
         into,
@@ -508,7 +279,7 @@ def _read_data(section: Section, data: Fields) -> None:
     """Mappings in JSON blocks together; a table or bold labels under the section's key."""
     for value in section.json_values():
         if isinstance(value, dict):
-            _merge(data, value)
+            merge(data, value)
         else:
             _put(data, section.key, value)
     found: Fields = {}
@@ -519,7 +290,7 @@ def _read_data(section: Section, data: Fields) -> None:
 
 def _read_metrics(into: Fields, title: str, parts: list[Section]) -> None:
     values: Fields = {}
-    _read_labels(parts[0].labels(), _METRICS, into, unknown=values)
+    _read_labels(parts[0].labels(), METRICS, into, unknown=values)
     _put(into, "title", _heading(title, "Metrics"))
     for section in parts[1:]:
         rows = section.table()
@@ -533,29 +304,31 @@ def _read_metrics(into: Fields, title: str, parts: list[Section]) -> None:
 
 def _read_project(into: Fields, title: str, parts: list[Section]) -> None:
     _put(into, "title", _heading(title, "Progress"))
-    _read_labels(parts[0].labels(), _PROJECT, into, unknown=into)
+    _read_labels(parts[0].labels(), PROJECT, into, unknown=into)
     for section in parts[1:]:
         if section.key == "blockers":
             _put(into, "blockers", _items(section))
         elif section.key == "progress":
-            _read_labels(section.labels(), _PROJECT, into, unknown=into)
+            _read_labels(section.labels(), PROJECT, into, unknown=into)
         else:
             _read_others(section, into)
 
 
 def _read_message(into: Fields, title: str, parts: list[Section]) -> None:
-    _read_labels(parts[0].labels(), _MESSAGE, into, unknown=into)
+    _read_labels(parts[0].labels(), MESSAGE, into, unknown=into)
     _put(into, "subject", _heading(title, "Message"))
     for section in parts[1:]:
         if section.key == "description":
             _put(into, "description", section.text)
         elif section.key == "acknowledgements":
-            found = (re.fullmatch(r"\*\*(.+?)\*\* at (\S+?)(?::\s+(.*))?", text) for text in _items(section))
-            _put(into, "acks", [_present(by=m[1], at=m[2], comment=m[3]) for m in found if m])
+            found = (
+                re.fullmatch(r"\*\*([^*]+)\*\* at (\S+?)(?::\s+(.*))?", text) for text in _items(section)
+            )
+            _put(into, "acks", [present(by=m[1], at=m[2], comment=m[3]) for m in found if m])
 
 
 def _read_events(into: Fields, title: str, parts: list[Section]) -> None:
-    _read_labels(parts[0].labels(), _EVENTS, into)
+    _read_labels(parts[0].labels(), EVENTS, into)
     _put(into, "title", title)
 
 

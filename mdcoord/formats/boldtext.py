@@ -20,7 +20,7 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})\s*(\S*)")
 _BULLET = re.compile(r"(\s*)(?:[-*+]|\d{1,9}[.)])\s+(.*)")
 _BOLD = re.compile(r"\*\*([^*]+)(?:\*\*\s*:|:\s*\*\*)\s*(.*)")
 _PLAIN = re.compile(r"([A-Za-z][\w /%().-]{0,60}?)\s*:(?:\s+(.*)|$)")
-_RULE = re.compile(r"[\s|:-]*-[\s|:-]*")
+_RULE = frozenset("|:- \t")
 
 
 class Label(NamedTuple):
@@ -35,9 +35,14 @@ class Label(NamedTuple):
 class Bullet:
     """An entry of a list with the entries below it."""
 
-    text: str
+    lines: list[str]
     indent: int = -1
     below: list[Bullet] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The entry's own text, wrapped lines joined."""
+        return " ".join(self.lines)
 
 
 @dataclass(slots=True)
@@ -50,7 +55,7 @@ class Section:
     @property
     def key(self) -> str:
         """The heading as a key, without a remark in parentheses: `Recent Completions (Last 24h)`."""
-        return key_for(re.sub(r"\s*\([^()]*\)\s*$", "", self.title)) if self.title else ""
+        return key_for(re.sub(r"\([^()]*\)$", "", self.title)) if self.title else ""
 
     @property
     def text(self) -> str:
@@ -72,18 +77,18 @@ class Section:
 
     def bullets(self) -> list[Bullet]:
         """The entries of all lists here, nested as they are indented; a wrapped line belongs to its entry."""
-        root = Bullet("")
+        root = Bullet([])
         path = [root]
         for line in self.prose():
             match = _BULLET.fullmatch(line)
             if match:
-                entry = Bullet(match[2].strip(), len(match[1].expandtabs(4)))
+                entry = Bullet([match[2].strip()], len(match[1].expandtabs(4)))
                 while path[-1].indent >= entry.indent:
                     path.pop()
                 path[-1].below.append(entry)
                 path.append(entry)
             elif line[:1].isspace() and line.strip() and len(path) > 1:
-                path[-1].text += " " + line.strip()
+                path[-1].lines.append(line.strip())
             elif line.strip():
                 path = [root]
         return root.below
@@ -106,7 +111,7 @@ class Section:
         """The rows of the first table, keyed by its column titles; an empty cell is no entry."""
         lines = [line.strip() for line in self.prose()]
         for above, below in pairwise(lines):
-            if above.startswith("|") and below.startswith("|") and _RULE.fullmatch(below):
+            if above[:1] == below[:1] == "|" and "-" in below and _RULE.issuperset(below):
                 keys = [key_for(cell) for cell in _cells(above)]
                 rows = _following(lines, lines.index(above) + 2)
                 return [_row(keys, row) for row in rows]
@@ -138,7 +143,7 @@ def sections(text: str) -> tuple[str, list[Section]]:
     title = ""
     for number, (line, fence) in enumerate(_with_fences(lines)):
         if fence is None and re.match(r"#\s", line):
-            title = line[1:].strip()
+            title = _squeezed(line[1:])
             del lines[number]
             break
     return title, _split(lines, "## ")
@@ -155,9 +160,9 @@ def label_of(text: str) -> Label | None:
 
 def named(text: str) -> tuple[str, str]:
     """`Task: train-model (proj-1)` or `**train-model** (proj-1)` as a name and a remark."""
-    text = re.sub(r"^Task:\s*", "", text.replace("**", "").strip())
-    match = re.fullmatch(r"(.*?)\s*\(([^()]+)\)", text)
-    return (match[1], match[2].strip()) if match else (text, "")
+    text = _squeezed(text.replace("**", "")).removeprefix("Task:").strip()
+    match = re.search(r"\(([^()]+)\)$", text)
+    return (text[: match.start()].strip(), match[1].strip()) if match else (text, "")
 
 
 def _with_fences(lines: list[str]) -> Iterator[tuple[str, _Fence | None]]:
@@ -182,10 +187,15 @@ def _split(lines: list[str], prefix: str) -> list[Section]:
     found = [Section("")]
     for line, fence in _with_fences(lines):
         if fence is None and line.startswith(prefix):
-            found.append(Section(line[len(prefix) :].strip().rstrip("#").strip()))
+            found.append(Section(_squeezed(line[len(prefix) :]).rstrip("# ")))
         else:
             found[-1].lines.append(line)
     return found
+
+
+def _squeezed(text: str) -> str:
+    """The text with single blanks: what patterns with several optional blanks can take without going mad."""
+    return " ".join(text.split())
 
 
 def _json(text: str) -> list[Any]:

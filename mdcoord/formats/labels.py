@@ -142,7 +142,7 @@ _PATH = re.compile(
 def _format_text(text: str) -> str:
     if not text or _NOT_ONE_LINE.search(text) or text != text.strip() or parse_value(text) is not text:
         return one_line_json(text)
-    return f"`{text}`" if "/" in text and _PATH.fullmatch(text) else text
+    return f"`{text}`" if "/" in text and len(text) <= 300 and _PATH.fullmatch(text) else text
 
 
 def _number(text: str) -> Any:
@@ -177,7 +177,7 @@ def format_percent(share: float) -> str:
 
 def parse_percent(text: str) -> float | None:
     """`35%` -> 0.35 (also `~35 %`); None where the text is not one percentage."""
-    match = _PERCENT.fullmatch(text.strip())
+    match = _short(_PERCENT, text)
     return round(float(match[1]) / 100, 10) if match else None
 
 
@@ -194,7 +194,7 @@ def parse_progress(text: str) -> tuple[float | None, int | None, int | None]:
 
     None for what is not there: a share that the writer did not say is not computed.
     """
-    match = _PROGRESS.fullmatch(text.strip())
+    match = _short(_PROGRESS, text)
     if not match or not any(match.groups()):
         return None, None, None
     share, done, total = match.groups()
@@ -218,7 +218,7 @@ def format_duration(seconds: float) -> str:
 
 def parse_duration(text: str) -> int | float | None:
     """Seconds of `4h 30m`, `~8h 30m`, `36m 10s`, `1d`, `0.5s`; None where the text is no duration."""
-    match = _DURATION.fullmatch(text.strip())
+    match = _short(_DURATION, text)
     if not match or not any(match.groups()):
         return None
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
@@ -254,6 +254,12 @@ def seconds_between(start: Any, end: Any) -> float | None:
     except (ValueError, TypeError):  # TypeError: one has a zone, the other has none
         return None
     return seconds if seconds >= 0 else None
+
+
+def _short(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """A match of the whole text; a long one is none of these, and would keep the patterns busy for hours."""
+    text = text.strip()
+    return pattern.fullmatch(text) if len(text) <= 80 else None
 
 
 _PERCENT = re.compile(r"~?\s*(-?[0-9]{1,15}(?:\.[0-9]{1,15})?)\s*%")

@@ -13,7 +13,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 from mdcoord.errors import TemplateFailed
-from mdcoord.formats import markdown, packaged
+from mdcoord.formats import derived, markdown, packaged
 from mdcoord.formats.labels import label_for, one_line_json
 
 MAX_OUTPUT: Final = 1024 * 1024
@@ -147,30 +147,30 @@ def _defined(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _MARKDOWN: dict[str, Callable[..., str]] = {
-    "bar": packaged.bar,
+    "bar": derived.bar,
     "block": markdown.block,
     "cell": markdown.cell,
     "code": markdown.code,
-    "duration": packaged.duration,
-    "heading": packaged.heading,
-    "human_duration": packaged.human_duration,
+    "duration": derived.duration,
+    "heading": derived.heading,
+    "human_duration": derived.human_duration,
     "item": markdown.item,
     "json": one_line_json,
     "json_block": markdown.json_block,
     "label": label_for,
-    "log_line": packaged.log_line,
-    "pct": packaged.pct,
-    "percent": packaged.percent,
-    "progress": packaged.progress,
+    "log_line": derived.log_line,
+    "pct": derived.pct,
+    "percent": derived.percent,
+    "progress": derived.progress,
     "reference": markdown.reference,
-    "remaining": packaged.remaining,
+    "remaining": derived.remaining,
     "table": markdown.table,
     "upper": _upper,
 }
 FILTERS: Final[dict[str, Callable[..., Any]]] = {name: _text(f) for name, f in _MARKDOWN.items()} | {
-    "listed": _defined(packaged.listed),
-    "mapping": _defined(packaged.mapping),
-    "rows": _defined(packaged.rows),
+    "listed": _defined(derived.listed),
+    "mapping": _defined(derived.mapping),
+    "rows": _defined(derived.rows),
     "tables": _defined(_tables),
     "without_tables": _defined(_without_tables),
 }

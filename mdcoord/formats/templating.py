@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mdcoord.errors import TemplateFailed
 from mdcoord.formats import packaged
-from mdcoord.formats.packaged import listed, mapping, rows
+from mdcoord.formats.derived import listed, mapping, rows
 
 if TYPE_CHECKING:
     from mdcoord.formats.sandbox import Sandbox

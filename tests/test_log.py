@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mdcoord.backends.base import Event
 from mdcoord.backends.markdown.fileio import FileIO
-from mdcoord.backends.markdown.log import REMEMBERED, EventLog
+from mdcoord.backends.markdown.log import EventLog
+from mdcoord.backends.markdown.logappend import REMEMBERED
 from mdcoord.backends.markdown.logview import LogView
 from mdcoord.errors import BackendUnavailable, NotFound, UsageError
 from mdcoord.formats import eventlog
@@ -184,6 +185,7 @@ def test_a_torn_end_is_never_read_and_is_mended_by_the_next_append(tmp_path: Pat
     mark = block.index(b"\n") + 2
     for length in range(len(block) - 1):
         path.write_bytes(good + block[:length])
+        (tmp_path / ".state" / "history" / "log-training").unlink()
         assert list(log.tail("training")) == log.last("training", 9) == events
         assert list(log.tail("training", events[1].cursor)) == []
         (new,) = publish(log, 4)
@@ -306,6 +308,8 @@ def test_a_cursor_whose_event_is_gone_leaves_nothing_out(log: EventLog, path: Pa
     start, end = text.index(b"## Event: step_4"), text.index(b"## Event: step_5")
     path.write_bytes(text[:start] + text[end:])
     os.utime(path, (1, 1))
+    assert names(log, events[4].cursor) == ["step_5"]
+    (path.parent / ".state" / "history" / "log-training").unlink()
     assert names(log, events[4].cursor) == ["step_0", "step_1", "step_2", "step_3", "step_5"]
 
     log.rotate("training", 2, DAY)
@@ -315,6 +319,61 @@ def test_a_cursor_whose_event_is_gone_leaves_nothing_out(log: EventLog, path: Pa
     assert names(log, events[1].cursor) == ["step_0", "step_2", "step_3", "step_5"]
     archive.unlink()
     assert names(log, events[1].cursor) == ["step_3", "step_5"]
+
+
+def test_an_editor_that_saves_an_old_version_takes_nothing_away(log: EventLog, path: Path) -> None:
+    events = publish(log, 0, 1)
+    opened = path.read_bytes()
+    events += publish(log, 2, 3)
+    path.write_bytes(opened.replace(b"# Training Events Log", b"# Our log"))
+    assert names(log) == ["step_0", "step_1"]
+    assert names(log, events[3].cursor) == []
+    assert log.append("training", "again", {}, time=TIME, id=events[3].id).name == "step_3"
+    events += publish(log, 4)
+    assert b"# Our log\n" in path.read_bytes()
+    for number, event in enumerate(events):
+        assert names(log, event.cursor) == [e.name for e in events[number + 1 :]]
+    path.write_bytes(opened)
+    assert log.rotate("training", 1, DAY) == 4
+    assert names(log, events[0].cursor) == ["step_1", "step_2", "step_3", "step_4"]
+
+
+def test_an_old_version_from_before_a_rotation_takes_nothing_away(log: EventLog, path: Path) -> None:
+    events = publish(log, 0, 1, 2)
+    opened = path.read_bytes()
+    events += publish(log, 3, 4)
+    log.rotate("training", 1, DAY)
+    path.write_bytes(opened)
+    events += publish(log, 5)
+    for keep in (9, 2, 0):
+        log.rotate("training", keep, DAY)
+        for number, event in enumerate(events):
+            assert names(log, event.cursor) == [e.name for e in events[number + 1 :]]
+
+
+def test_what_was_taken_out_of_the_middle_stays_out(log: EventLog, path: Path) -> None:
+    publish(log, 0, 1, 2)
+    text = path.read_bytes()
+    path.write_bytes(text[: text.index(b"## Event: step_1")] + text[text.index(b"## Event: step_2") :])
+    publish(log, 3)
+    assert names(log) == ["step_0", "step_2", "step_3"]
+
+
+def test_a_log_may_be_emptied(log: EventLog, path: Path) -> None:
+    publish(log, 0, 1)
+    path.write_bytes(b"")
+    publish(log, 2)
+    assert names(log) == ["step_2"]
+
+
+def test_the_journal_of_a_log_stays_small(log: EventLog, path: Path) -> None:
+    for number in range(60):
+        log.append("training", f"step_{number}", {"note": "x" * 10_000}, time=TIME)
+    assert (path.parent / ".state" / "history" / "log-training").stat().st_size < 300_000
+    text = path.read_bytes()
+    path.write_bytes(text[: text.index(b"## Event: step_55")])
+    publish(log, 60)
+    assert [event.name for event in log.last("training", 7)] == [f"step_{n}" for n in range(54, 61)]
 
 
 def test_a_script_that_cuts_the_log_short_does_no_harm(log: EventLog, path: Path) -> None:
@@ -497,6 +556,7 @@ class LogMachine(RuleBasedStateMachine):
         self.cursor: str | None = None
         self.received: list[tuple[str, str]] = []
         self.crashed = False
+        self.editor = b""
         self.day = 10
         self.append({})
         (first,) = self.log.tail("training")
@@ -533,6 +593,7 @@ class LogMachine(RuleBasedStateMachine):
         closing = "\n---\n" + "A remark.\n" * remark if closed else ""
         by_hand(self.path, f"\n## Event: {name}\n**Time**: {TIME}\n**Step**: 1\n{closing}".encode())
         self._published(name, {"step": 1})
+        self.editor = b""  # what somebody else wrote without mdcoord is lost by a stale save
 
     @rule(share=st.floats(0, 1))
     def power_cut(self, share: float) -> None:
@@ -565,6 +626,18 @@ class LogMachine(RuleBasedStateMachine):
             self.path.write_bytes(text.replace(where, where + b"\nA remark.\n", count))
         else:
             self.path.write_bytes(text.replace(where, where.replace(b" ", b"  "), count))
+
+    @rule()
+    def open_editor(self) -> None:
+        self.editor = self.path.read_bytes()
+
+    @precondition(lambda self: self.editor)
+    @rule()
+    def save_editor(self) -> None:
+        self.path.write_bytes(self.editor)
+        self.crashed = True
+        self.append({})
+        self.in_log = len(list(self.log.tail("training")))
 
     @rule(limit=st.none() | st.integers(1, 4))
     def consume(self, limit: int | None) -> None:

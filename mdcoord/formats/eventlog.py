@@ -22,6 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
@@ -55,6 +56,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # ---------------------------------------------------------------- names
 
 
+@lru_cache(maxsize=1024)
 def channel_name(text: str) -> str:
     """The channel that a user means: `training`, `Training`, `training:events` and `events-training` are one.
 
@@ -115,6 +117,14 @@ def headings(data: bytes, line_start: bool) -> list[int]:
     return found
 
 
+def first_heading(data: bytes) -> int | None:
+    """Where the first block begins in a text; None where there is none."""
+    if data.startswith(HEADING):
+        return 0
+    at = data.find(b"\n" + HEADING)
+    return None if at < 0 else at + 1
+
+
 class Span(NamedTuple):
     """A stretch of a log from one `## Event:` to the next: a block and whatever was written below it."""
 
@@ -131,7 +141,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a block says. `id` is None for a block without a mark; `tag` then tells it from others."""
+    """What a block says. `id` is None for a block without a mark; only then `tag` tells it from others."""
 
     id: str | None
     tag: str
@@ -198,8 +208,8 @@ def parse_event(span: Span) -> Entry | None:
     except UnicodeDecodeError:
         return None
     time, data = _fields(text)
-    tag = _tag(name, time or text)
     event_id = outline.mark[1].decode("ascii", "replace") if outline.mark else None
+    tag = "" if event_id else _tag(name, time or text)
     return Entry(event_id, tag, name, parse_timestamp(time) or time, data)
 
 

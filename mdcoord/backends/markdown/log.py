@@ -13,7 +13,6 @@ rotated anew.
 from __future__ import annotations
 
 import os
-import re
 import time as clock
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,19 +22,15 @@ from typing import Any, Final
 
 from mdcoord.backends.base import Event
 from mdcoord.backends.markdown.fileio import FileIO, translated
+from mdcoord.backends.markdown.logappend import ROUNDS, append_event, busy
 from mdcoord.backends.markdown.logarchive import Archived, Archives
 from mdcoord.backends.markdown.logfile import LogFile
 from mdcoord.backends.markdown.logrotation import rotate_once
-from mdcoord.backends.markdown.logview import Cursor, LogView, make_event
-from mdcoord.errors import Busy, InvalidName, NotFound, UsageError
+from mdcoord.backends.markdown.logview import Cursor, LogView
+from mdcoord.errors import InvalidName, NotFound, UsageError
 from mdcoord.formats import eventlog
-from mdcoord.formats.eventlog import Problem, Span, channel_name
+from mdcoord.formats.eventlog import Problem, channel_name
 
-REMEMBERED: Final = 64
-"""An append that repeats the id of one of this many newest events writes nothing."""
-
-_ROUNDS: Final = 20
-"""How often a rotation starts again because somebody saved the log meanwhile."""
 _YOUNG: Final = 2.0
 """Only a log changed this many seconds ago can be in the middle of being saved."""
 _SETTLE: Final = 0.25
@@ -49,6 +44,7 @@ class EventLog:
     def __init__(self, files: FileIO, root: str) -> None:
         self._files = files
         self._root = root
+        self._known: dict[str, LogFile] = {}
 
     # ---------------------------------------------------------------- reading
 
@@ -87,13 +83,13 @@ class EventLog:
             return eventlog.find_problems(view.whole())
 
     def _tail(self, channel: str, cursor: Cursor | None) -> Iterator[Event]:
-        archives = self._file(channel).archives
+        file = self._file(channel)
         deadline = clock.monotonic() + _SETTLE
         while True:
             with self._open(channel) as view:
-                events = view.events() if cursor is None else _after(cursor, view, archives)
+                events = view.events() if cursor is None else _after(cursor, view, file.archives)
                 if events is None and cursor and not (_is_young(view) and clock.monotonic() < deadline):
-                    events = _after_lost(cursor, view, archives)
+                    events = _after_lost(cursor, view, file)
                 if events is not None:
                     yield from events
                     return
@@ -135,8 +131,7 @@ class EventLog:
         event_id = os.urandom(8).hex() if id is None else id
         block, entry = eventlog.render_event(event_id, name, time, data)
         with file.lock():
-            again = None if id is None else _find_recent(file, id)
-            return again or make_event(file.channel, entry, _append(file, block))
+            return append_event(file, block, entry, repeated=id is not None)
 
     # ---------------------------------------------------------------- rotating
 
@@ -152,75 +147,18 @@ class EventLog:
         if keep < 0:
             raise UsageError(f"{keep} is not a number of events", hint="use 0 or more")
         with file.lock():
-            for _round in range(_ROUNDS):
+            for _round in range(ROUNDS):
                 self._require(file.channel)
                 moved = rotate_once(file, keep, date)
                 if moved is not None:
                     return moved
-        raise Busy(f"{file.path} is being saved by others again and again", hint="try again", path=file.path)
+        raise busy(file)
 
     def _file(self, channel: str) -> LogFile:
-        return LogFile(self._files, self._root, channel)
-
-
-def _append(file: LogFile, block: bytes) -> int:
-    """Write a block at the end of its log, whatever state that is in, and return its offset."""
-    while True:
-        try:
-            with file.view() as view:
-                if view.size and not _is_torn(view):
-                    return _append_below(file, view, block)
-                if view.size:
-                    file.swap(file.path, _without_torn_end(view), view.whole())
-                    continue
-        except FileNotFoundError:
-            pass
-        start = file.archives.beyond()
-        if file.begin(eventlog.new_log(file.channel, start) + block):
-            return start
-
-
-def _append_below(file: LogFile, view: LogView, block: bytes) -> int:
-    end = view.end(len(eventlog.CLOSING) + 4)
-    if end.endswith(b"\r\n"):
-        block = block.replace(b"\n", b"\r\n")
-    gap = b"" if _ENDS_BLANK.search(end) else b"\n" if end.endswith(b"\n") else b"\n\n"
-    place = file.append(gap + block) - len(block)
-    # The offsets of a channel begin at its first block, wherever that stands in the file.
-    return view.offset(place) if view.has_blocks else view.rotated
-
-
-def _is_torn(view: LogView) -> bool:
-    if view.end(len(eventlog.CLOSING)) == eventlog.CLOSING:
-        return False
-    last = _last_span(view)
-    return eventlog.torn_from(last) < len(last.data)
-
-
-def _without_torn_end(view: LogView) -> bytes:
-    """What is left when that is taken away which an append left that never came to its end."""
-    last = _last_span(view)
-    return view.whole()[: last.start + eventlog.torn_from(last)]
-
-
-def _last_span(view: LogView) -> Span:
-    """The block at the end of the file, or else all of the text."""
-    return next(view.backwards(), None) or Span(0, view.whole(), True)
-
-
-def _find_recent(file: LogFile, event_id: str) -> Event | None:
-    left = REMEMBERED
-    try:
-        with file.view() as view:
-            for span in islice(view.backwards(), left):
-                left -= 1
-                if eventlog.identity_in(span) == event_id:
-                    return view.event(span)
-            if not left or not view.rotated:
-                return None
-    except FileNotFoundError:
-        pass
-    return file.archives.find_recent(event_id, left)
+        file = self._known.get(channel)
+        if file is None:
+            file = self._known[channel] = LogFile(self._files, self._root, channel)
+        return file
 
 
 def _after(cursor: Cursor, view: LogView, archives: Archives) -> Iterator[Event] | None:
@@ -240,8 +178,12 @@ def _after(cursor: Cursor, view: LogView, archives: Archives) -> Iterator[Event]
     return None if archived is None else _archived_then_log(archived, view)
 
 
-def _after_lost(cursor: Cursor, view: LogView, archives: Archives) -> Iterator[Event]:
+def _after_lost(cursor: Cursor, view: LogView, file: LogFile) -> Iterator[Event]:
     """Events after a cursor whose event was removed: some may come again, none is left out."""
+    place = next(file.journal.survivors(cursor.id, view), None)
+    if place is not None:
+        return view.events(place)
+    archives = file.archives
     archived = archives.from_stretch_of(cursor.offset) if cursor.offset < view.rotated else iter(())
     return _archived_then_log(archived, view)
 
@@ -273,6 +215,3 @@ def _is_channel(name: str) -> bool:
 
 def _is_young(view: LogView) -> bool:
     return clock.time() - view.changed_at < _YOUNG
-
-
-_ENDS_BLANK = re.compile(rb"\n\r?\n\Z")

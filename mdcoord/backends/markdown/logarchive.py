@@ -117,6 +117,11 @@ class Archives:
             known.add(block.span for block in self.blocks(name))
         return known
 
+    def identities_before(self, offset: int) -> set[str | None]:
+        """What the events that stand before an offset are searched by."""
+        blocks = (block for name in self.names() for block in self.blocks(name))
+        return {eventlog.identity_in(block.span) for block in blocks if block.offset < offset}
+
     def blocks(self, name: str) -> Iterator[Archived]:
         """All blocks of an archive, in order."""
         with viewing(self.channel, self.path(name)) as view:

@@ -9,6 +9,7 @@ from mdcoord.backends.base import DEFAULT_WAIT
 from mdcoord.backends.markdown.fileio import FileIO
 from mdcoord.backends.markdown.flock import Lock
 from mdcoord.backends.markdown.logarchive import Archives
+from mdcoord.backends.markdown.logjournal import Journal
 from mdcoord.backends.markdown.logview import LogView, viewing
 from mdcoord.backends.markdown.swap import Leftover
 from mdcoord.formats import eventlog
@@ -23,6 +24,7 @@ class LogFile:
         self.channel = channel
         self.path = os.path.join(root, key.name + ".md")
         self.archives = Archives(root, channel)
+        self.journal = Journal(files, channel)
         self._files = files
         self._lock_name = key.name
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
+from mdcoord.backends.markdown.logappend import mend
 from mdcoord.backends.markdown.logarchive import Known
 from mdcoord.backends.markdown.logfile import LogFile, content
 from mdcoord.backends.markdown.logview import LogView, viewing
@@ -42,6 +43,8 @@ def rotate_once(file: LogFile, keep: int, date: str) -> int | None:
     The caller holds the log's lock. Raises FileNotFoundError, BackendUnavailable, NotDurable.
     """
     with file.view() as view:
+        if view.size and not mend(file, view):
+            return None
         text = view.whole()
     view = LogView.of_bytes(file.channel, text)
     plan = _plan(view, keep)

@@ -64,13 +64,13 @@ class LogView:
         self.changed_at = changed_at
         self._read = read
         head = read(0, min(size, _HEAD))
-        while not (starts := eventlog.headings(head, line_start=True)) and len(head) < size:
+        while (first := eventlog.first_heading(head)) is None and len(head) < size:
             more = read(len(head), min(size - len(head), max(_CHUNK, len(head))))
             if not more:
                 break
             head += more
-        self.has_blocks = bool(starts)
-        self.first = starts[0] if starts else len(head)
+        self.has_blocks = first is not None
+        self.first = len(head) if first is None else first
         self.head = head[: self.first]
         front = eventlog.front_matter_end(self.head)
         self.rotated = eventlog.rotated_bytes(head[:front])

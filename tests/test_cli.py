@@ -274,6 +274,18 @@ def test_what_cannot_be_read_is_told_beside_the_rest(mdcoord: Mdcoord, project: 
     assert broken.read_text() == "---\nstatus: [\n---\n"
 
 
+def test_a_query_that_finds_nothing_names_fields_that_nobody_has(mdcoord: Mdcoord) -> None:
+    assert mdcoord("task", "list", "--where", "status = pending").err == "no tasks\n"
+    mdcoord("task", "create", "First", "--id", "first", "--set", "metadata.loss=1")
+    for command in (["task", "list", "--where"], ["query", "task"]):
+        done = mdcoord(*command, "status = pending and body.x > 1 and metadata.loss > 2", "--json")
+        assert (done.code, done.out) == (0, "")
+        told = json.loads(done.err)
+        assert (told["warning"], told["field"]) == ("unknown_field", "pending")
+        assert "no task has a field 'pending'" in mdcoord(*command, "status = pending").err
+        assert "no task has" not in mdcoord(*command, "status = 'completed'").err
+
+
 # ---------------------------------------------------------------- errors and exit codes
 
 
@@ -335,7 +347,7 @@ def test_errors_that_happen(mdcoord: Mdcoord, workspace: Workspace) -> None:
         (2, "usage", "--backend nothing task list"),
         (3, "not_found", "task show nothing"),
         (3, "not_found", "event tail nothing"),
-        (3, "not_found", "archive restore nothing"),
+        (3, "not_found", "archive restore task-nothing"),
         (4, "already_exists", "task create again --id first"),
         (4, "not_ready", "task claim first --agent me --can cpu"),
         (4, "claim_lost", "task heartbeat first --agent me"),

@@ -11,7 +11,7 @@ from mdcoord.interfaces.cli.details import details
 from mdcoord.interfaces.cli.options import list_options, named, pairs_argument, words
 from mdcoord.interfaces.cli.output import put, put_all
 from mdcoord.interfaces.cli.values import flat
-from mdcoord.interfaces.cli.warning import warn_unreadable
+from mdcoord.interfaces.cli.warning import warn
 from mdcoord.records import Agent
 
 HEADS = ("AGENT", "STATUS", "LAST SEEN", "WORKLOAD", "CAN", "TYPE")
@@ -77,7 +77,7 @@ def listing(call: Call, where: str | None, sort: str | None, limit: int | None) 
     workspace = call.workspace()
     found = workspace.agents.list(where, sort=sort, limit=limit)
     put_all(call, found, HEADS, _row, empty="no agents")
-    warn_unreadable(call, workspace, "agent")
+    warn(call, workspace, "agent", where, found=found)
 
 
 @verb("show", example="mdcoord agent show ai-engineer")

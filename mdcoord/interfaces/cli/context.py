@@ -14,7 +14,7 @@ from mdcoord.interfaces.cli.details import cell, details
 from mdcoord.interfaces.cli.options import list_options, named, pairs_argument
 from mdcoord.interfaces.cli.output import json_line, put, put_all, write
 from mdcoord.interfaces.cli.values import mapping_from, nested
-from mdcoord.interfaces.cli.warning import warn_unreadable
+from mdcoord.interfaces.cli.warning import warn
 
 _HERE = "mdcoord.interfaces.cli.context"
 
@@ -75,9 +75,10 @@ def get(call: Call, name: str, field: str | None) -> None:
 def listing(call: Call, where: str | None, sort: str | None, limit: int | None) -> None:
     """List contexts."""
     workspace = call.workspace()
+    contexts = workspace.context.list(where, sort=sort, limit=limit)
     put_all(
         call,
-        workspace.context.list(where, sort=sort, limit=limit),
+        contexts,
         ("CONTEXT", "PROJECT", "BY", "UPDATED", "TITLE"),
         lambda found: (
             found.id,
@@ -88,4 +89,4 @@ def listing(call: Call, where: str | None, sort: str | None, limit: int | None) 
         ),
         empty="no contexts",
     )
-    warn_unreadable(call, workspace, "context")
+    warn(call, workspace, "context", where, found=contexts)

@@ -11,7 +11,7 @@ from mdcoord.interfaces.cli.details import details, inline
 from mdcoord.interfaces.cli.options import named, pairs_argument
 from mdcoord.interfaces.cli.output import put, put_all
 from mdcoord.interfaces.cli.values import nested
-from mdcoord.interfaces.cli.warning import warn_unreadable
+from mdcoord.interfaces.cli.warning import warn
 
 _HERE = "mdcoord.interfaces.cli.metrics"
 
@@ -51,4 +51,4 @@ def show(call: Call, name: str | None) -> None:
         lambda found: (found.id, age(found.last_updated), inline(found.latest)),
         empty="no metrics",
     )
-    warn_unreadable(call, workspace, "metrics")
+    warn(call, workspace, "metrics")

@@ -13,7 +13,7 @@ from mdcoord.interfaces.cli.details import details
 from mdcoord.interfaces.cli.options import named, pairs_argument
 from mdcoord.interfaces.cli.output import put, put_all
 from mdcoord.interfaces.cli.values import nested, share_of
-from mdcoord.interfaces.cli.warning import warn_unreadable
+from mdcoord.interfaces.cli.warning import warn
 
 _HERE = "mdcoord.interfaces.cli.progress"
 
@@ -60,7 +60,7 @@ def show(call: Call, project: str | None) -> None:
         ),
         empty="no progress was set",
     )
-    warn_unreadable(call, workspace, "progress")
+    warn(call, workspace, "progress")
 
 
 def _fields(pairs: tuple[str, ...]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.details import cell
 from mdcoord.interfaces.cli.output import put, put_all
-from mdcoord.interfaces.cli.warning import warn_unreadable
+from mdcoord.interfaces.cli.warning import warn
 
 DEFAULT = {
     "task": "_id,status,priority,assigned_agent,progress,title",
@@ -52,7 +52,7 @@ def query(
     if count:
         put(call, {"count": len(rows)}, str(len(rows)))
         return
-    warn_unreadable(call, workspace, kind)
+    warn(call, workspace, kind, where, found=rows)
     heads = (chosen or "").split(",")
     put_all(call, rows, heads, lambda row: _cells(row), empty="nothing found")
 

@@ -1,8 +1,10 @@
-"""What a list leaves out: files that cannot be read are told on stderr, and hold up nobody."""
+"""What a person or a program should know about a list, on stderr: what it leaves out, why it may be empty."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from mdcoord.errors import InvalidDocument
 from mdcoord.interfaces.cli.call import Call
@@ -15,17 +17,39 @@ LISTED = 600.0
 """The list that was printed is what counts, however many seconds it took: nothing is read twice."""
 
 
-def warn_unreadable(call: Call, workspace: Workspace, kind: str) -> None:
-    """Name the files of a kind that cannot be read, on stderr; with --json as one object each."""
-    for found in workspace.unreadable(kind, max_age=LISTED):
-        if call.json:
-            facts = {"path": found.path, "line": found.line, "message": found.message, "hint": found.hint}
-            note(json_line({"warning": InvalidDocument.code, **facts}))
-        else:
-            note(f"mdcoord: left out: {located(found.path, found.line, found.message)}")
+def warn(
+    call: Call, workspace: Workspace, kind: str, where: str | None = None, *, found: Sequence[object] = ()
+) -> None:
+    """Name the files of a kind that cannot be read, which hold up nobody; with --json as one object each.
+
+    Where a query found nothing, also name its fields that no record has: mostly texts without their quotes.
+    """
+    for file in workspace.unreadable(kind, max_age=LISTED):
+        text = f"left out: {located(file.path, file.line, file.message)}"
+        place = {"path": file.path, "line": file.line}
+        _warn(call, InvalidDocument.code, text, **place, message=file.message, hint=file.hint)
+    if where is not None and not found:
+        for name in _unknown(workspace, kind, where):
+            message, hint = f"no {kind} has a field {name!r}", "a text stands in quotes"
+            _warn(call, "unknown_field", f"{message} ({hint})", field=name, message=message, hint=hint)
 
 
 def located(path: str, line: int | None, message: str) -> str:
     """What is wrong in which file and line, each of them said once."""
     place = path if line is None else f"{path}:{line}"
     return clean(message if message.startswith(path) else f"{place}: {message}")
+
+
+def _unknown(workspace: Workspace, kind: str, where: str) -> list[str]:
+    from mdcoord.formats.query import compile_query
+
+    rows = [] if kind == "events" else workspace.query(kind)
+    return (
+        sorted(compile_query(where, now=time.time).fields.difference({"body", "_body"}, *rows))
+        if rows
+        else []
+    )
+
+
+def _warn(call: Call, code: str, text: str, **facts: Any) -> None:
+    note(json_line({"warning": code, **facts}) if call.json else f"mdcoord: {clean(text)}")

@@ -14,7 +14,7 @@ from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.details import details
 from mdcoord.interfaces.cli.options import list_options, named, words
 from mdcoord.interfaces.cli.output import note, put, put_all
-from mdcoord.interfaces.cli.warning import warn_unreadable
+from mdcoord.interfaces.cli.warning import warn
 from mdcoord.records import Task
 
 HIDDEN = ("completed", "cancelled")
@@ -42,7 +42,7 @@ def listing(
     With --agent only those of that agent.
     """
     workspace = call.workspace()
-    found = workspace.tasks.list(where, sort=sort)
+    listed = found = workspace.tasks.list(where, sort=sort)
     hidden: Counter[str] = Counter()
     if status:
         wanted = frozenset(words(status))
@@ -55,7 +55,7 @@ def listing(
     if ready:
         found = [task for task in found if task.ready]
     put_all(call, found[:limit], HEADS, _row, empty="no tasks")
-    warn_unreadable(call, workspace, "task")
+    warn(call, workspace, "task", where, found=listed)
     if hidden and not call.json:
         note(f"({', '.join(f'{count} {name}' for name, count in sorted(hidden.items()))}: see --all)")
 

@@ -1,7 +1,7 @@
 """What views show that follows from a record's fields: shapes to rely on, shares, durations, estimates.
 
-Records are edited by hand: every function takes any JSON value and shows what it cannot use as it is. There is
-no clock here: "until now" is the record's last update.
+Records are edited by hand: every function takes any JSON value and shows what it cannot use as it is. There
+is no clock here: "until now" is the record's last update.
 """
 
 from __future__ import annotations

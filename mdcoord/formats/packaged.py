@@ -1,6 +1,6 @@
 """The packaged templates once more, as plain functions: the same text without a template engine.
 
-Importing Jinja and compiling a template takes 60 ms, and agents start this program thousands of times a day:
+Importing Jinja and compiling a template takes 40 ms, and agents start this program thousands of times a day:
 so the packaged views are made here in microseconds. `templates/*.md.j2` stay the readable form, and what a
 workspace copies to make its own; a test renders random records through both and compares.
 

@@ -222,8 +222,9 @@ class FileIO:
             except FileExistsError:
                 return
             problem = self._sync_folder(path)
-        if problem:
-            raise problem
+            if problem:
+                _tolerant(os.rmdir, path)
+                raise BackendUnavailable(problem.message, hint="nothing was changed; try again", path=path)
 
     def keep(self, temp: str) -> None:
         """Put a file that nobody can read aside, in the state folder, where `check` reports it."""

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from mdcoord.backends.markdown.fileio import FileIO
+from mdcoord.backends.markdown.fileio import FileIO, translated
 from mdcoord.errors import BackendUnavailable, NotDurable
 
 UNPACKED: Final = 20
@@ -79,13 +79,12 @@ class Past:
         return min(places, key=distance, default=None)
 
     def base_of_save(self, text: str, tool: int) -> int | None:
-        """What a save was made from that is in the file; the version at `tool` is known to have been there.
+        """What a save was made from that is in the file now; the version at `tool` is the tool's latest.
 
-        A save is a base only once the tool has written what became of it. A version after `tool` belongs
-        to a writer that was killed, and may have been in the file.
+        Versions after it are of writers that were killed or gave up. What came of them nobody was told,
+        so a save may take no change back with them; what it has of them counts as the person's.
         """
-        places = [i for i, version in enumerate(self.versions) if i <= tool or not version.saved]
-        return self.closest(text, places, tool)
+        return self.closest(text, range(tool + 1), tool)
 
     def base_of_leftover(self, saved: bytes) -> int | None:
         """What a save was made from that a killed writer swapped out: something older than that writer's
@@ -161,7 +160,7 @@ class History:
 
     def _read(self, path: str) -> bytes:
         try:
-            with open(path, "rb") as file:
+            with translated(path), open(path, "rb") as file:
                 return file.read()
         except FileNotFoundError:
             return b""

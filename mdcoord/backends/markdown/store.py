@@ -13,11 +13,12 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Event, Listing, Unreadable
 from mdcoord.backends.markdown.catalog import Catalog
-from mdcoord.backends.markdown.fileio import FileIO
+from mdcoord.backends.markdown.fileio import FileIO, translated
 from mdcoord.backends.markdown.flock import Lock
 from mdcoord.backends.markdown.history import History, version_of
 from mdcoord.backends.markdown.log import EventLog
@@ -154,9 +155,9 @@ class MarkdownBackend(Backend):
         with self._files.lock(key.name, DEFAULT_WAIT) as lock:
             if os.path.lexists(path):
                 raise self._taken(key)
+            state = _State(version, _State.parse(lock.load()).lease)
             self._history.remember(key.name, data)
             problem = self._make(key, data, version)
-            state = _State(version, _State.parse(lock.load()).lease)
             self._note(lock, state, key)
         record = _record(key, path, _Found(data, version, draft, state))
         self._catalog.noted(record)
@@ -304,14 +305,14 @@ class MarkdownBackend(Backend):
             self._files.keep(temp)
 
     def delete(self, key: Key, expect: Expect = ANY) -> None:
-        def check(record: Record) -> None:
-            _require(record, expect)
-
         self._prepare()
         with self._files.lock(key.name) as lock:
-            self._checked(key, check, lock)
-            self._files.remove(self._path(key))
-            self._forget(key, lock)
+            found = self._existing(key, lock)
+            _require(_record(key, self._path(key), found), expect)
+            problem = _noticing(partial(self._files.remove, self._path(key)))
+            self._forget(key, found.state.lease, lock)
+        if problem:
+            raise problem
 
     # -- archive -----------------------------------------------------------------------------------------
 
@@ -319,48 +320,65 @@ class MarkdownBackend(Backend):
         self._prepare()
         folder = self._archive_folder(make=True)
         with self._files.lock(key.name) as lock:
-            self._checked(key, check, lock)
-            name = key.name
-            for number in range(1, 10_000):
-                try:
-                    self._files.move(self._path(key), os.path.join(folder, name + ".md"))
-                    break
-                except FileExistsError:
-                    name = f"{key.name}.{number}"
-            self._forget(key, lock)
+            found = self._existing(key, lock)
+            if check is not None:
+                check(_record(key, self._path(key), found))
+            name, problem = self._move(key, folder)
+            self._forget(key, found.state.lease, lock)
+        if problem:
+            raise problem
         return name
 
-    def _forget(self, key: Key, lock: Lock) -> None:
+    def _move(self, key: Key, folder: str) -> tuple[str, NotDurable | None]:
+        name, number = key.name, 0
+        while True:
+            target = os.path.join(folder, name + ".md")
+            try:
+                return name, _noticing(partial(self._files.move, self._path(key), target))
+            except FileExistsError:
+                number += 1
+                name = f"{key.name}.{number}"
+
+    def _forget(self, key: Key, lease: Lease | None, lock: Lock) -> None:
         """Drop what is known of a document that is gone.
 
         The high-water mark of attempts stays: a task of the same name never hands out a number again.
         """
-        self._note(lock, _State(None, _State.parse(lock.load()).lease), key)
+        self._note(lock, _State(None, lease), key)
         self._history.forget(key.name)
 
     def restore(self, name: str) -> Record:
         self._prepare()
-        source = os.path.join(self._archive_folder(), normalise_name(name) + ".md")
-        if not os.path.lexists(source):
-            raise NotFound(
-                f"there is no {name} in the archive",
-                hint="see what is there with `mdcoord archive list`",
-                path=source,
-            )
+        name = normalise_name(name)
+        source = os.path.join(self._archive_folder(), name + ".md")
         stem, _, number = name.rpartition(".")
         plain = stem if number.isdigit() and stem else name
         kind, _, identifier = plain.partition("-")
         key = Key.of(kind, identifier)
-        with self._files.lock(key.name):
+        path = self._path(key)
+        with self._files.lock(key.name) as lock:
             try:
-                self._files.move(source, self._path(key))
+                raw = self._files.read(source)
+                draft = self._scribe.open(key, decode(raw, where=source), source)
+                state = _State.parse(lock.load())
+                problem = _noticing(partial(self._files.move, source, path))
             except FileExistsError:
                 raise self._taken(key) from None
-        return self.read(key)
+            except FileNotFoundError:
+                raise NotFound(
+                    f"there is no {name} in the archive",
+                    hint="see what is there with `mdcoord archive list`",
+                    path=source,
+                ) from None
+        if problem:
+            raise problem
+        return _record(key, path, _Found(raw, version_of(raw), draft, state))
 
     def archived(self) -> Sequence[str]:
+        folder = self._archive_folder()
         try:
-            names = os.listdir(self._archive_folder())
+            with translated(folder):
+                names = os.listdir(folder)
         except FileNotFoundError:
             return []
         return sorted(name[:-3] for name in names if name.endswith(".md") and not name.startswith("."))
@@ -375,15 +393,19 @@ class MarkdownBackend(Backend):
             )
         return folder
 
-    def _checked(self, key: Key, check: Callable[[Record], Any] | None, lock: Lock) -> None:
+    def _existing(self, key: Key, lock: Lock) -> _Found:
+        """The document, which is the tool's own then: stale saves and what killed writers left are merged."""
         while True:
             try:
+                self._absorb_leftovers(key, lock)
                 found = self._find(key, lock.load)
-                break
+                if found.draft.text.encode() == found.raw:
+                    return found
+                self._commit(key, found, found.draft, found.state.lease, lock)
             except FileNotFoundError:
                 self._require_coming(key)
-        if check is not None:
-            check(_record(key, self._path(key), found))
+            except (_Again, Leftover):
+                continue
 
     # -- listing -----------------------------------------------------------------------------------------
 
@@ -521,6 +543,15 @@ class MarkdownBackend(Backend):
 
 def _record(key: Key, path: str, found: _Found) -> Record:
     return Record(key, found.draft.fields, found.draft.body, found.version, path, found.state.lease)
+
+
+def _noticing(step: Callable[[], None]) -> NotDurable | None:
+    """Do a step; its NotDurable is returned, so that what belongs to it is done before it is raised."""
+    try:
+        step()
+    except NotDurable as problem:
+        return problem
+    return None
 
 
 def _nothing(key: Key, path: str) -> NotFound:

@@ -129,7 +129,10 @@ class TypedRecord(Mapping[str, Any]):
 
     def as_dict(self) -> dict[str, Value]:
         """The porcelain form: the fields at the top level, mdcoord's own facts beside them."""
-        return dict(self)
+        # The same as dict(self) at a fraction of the cost: lists of ten thousand are printed by it.
+        fields = self.record.fields
+        facts = {name: _FACTS[name](self.record) for name in _LISTED if name not in fields}
+        return {**fields, **facts, **{name: own() for name, own in self._own.items() if name not in fields}}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} {self.fields.get('title') or self.fields.get('status')}>"

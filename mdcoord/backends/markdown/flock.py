@@ -83,15 +83,15 @@ class Lock:
 
     def release(self) -> None:
         """Let go; harmless when nothing is held."""
-        file = self._file
-        if file is not None:
-            try:
+        try:
+            if self._file is not None:
                 # Closing would do, were there no threads that fork meanwhile: their children share the lock.
-                fcntl.flock(file.fileno(), fcntl.LOCK_UN)
-            except OSError:
-                pass
-        self._close()
-        _held.discard(self)
+                fcntl.flock(self._file.fileno(), fcntl.LOCK_UN)
+        except OSError:
+            pass
+        finally:
+            self._close()
+            _held.discard(self)
 
     def _close(self) -> None:
         file, self._file = self._file, None

@@ -9,7 +9,10 @@ expectation:
   something else raises Conflict (NotFound where there is nothing) and changes nothing.
 
 Beside each document a backend keeps one *lease*: volatile claim state that is never in git, read and written
-under the same lock as the document (`mdcoord.leases`).
+under the same lock as the document (`mdcoord.leases`). Beside all documents it keeps *memos*, what services
+note for themselves: small JSON values by topic and name, volatile and never in git either. A memo may be lost
+or go back to an older value (a power cut, somebody who clears the state), so whoever keeps one stays right
+without it.
 """
 
 from __future__ import annotations
@@ -20,13 +23,16 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
-from mdcoord.model import ANY, Change, Expect, Key, Record
+from mdcoord.model import ANY, Change, Expect, Key, Record, Value
 
 Decide = Callable[[Record], Change | None]
 """Looks at the current record, under its lock, and returns what to change; None means nothing.
 
 May raise to refuse.
 """
+
+Revise = Callable[[Value], Value]
+"""Looks at a memo, under its lock (None: there is none), and returns what it is to be (None: none)."""
 
 DEFAULT_WAIT: Final = 10.0
 """Seconds that a write waits for a lock before it raises Busy."""
@@ -121,9 +127,9 @@ class Backend(ABC):
 
     @abstractmethod
     def list(self, kind: str, *, max_age: float = 0.0) -> Listing:
-        """Every document of a kind. `max_age` (seconds) allows an answer that is up to that old; 0 means now.
+        """Every document of a kind, by id. `max_age` (seconds) allows an answer that old; 0 means now.
 
-        Leases are not filled in: use `lease(key)`.
+        Leases are not filled in: use `lease(key)`. An older answer may have new documents at its end.
         """
 
     @abstractmethod
@@ -164,6 +170,25 @@ class Backend(ABC):
     @abstractmethod
     def rotate(self, channel: str, keep: int) -> int:
         """Move all but the newest `keep` events to the archive and return how many. Cursors stay valid."""
+
+    @abstractmethod
+    def memo(self, topic: str, name: str) -> Value:
+        """A memo, None where there is none. Cheap; never writes, never waits for a lock.
+
+        Raises InvalidName for a topic or a name that no document could have.
+        """
+
+    @abstractmethod
+    def memos(self, topic: str) -> Mapping[str, Value]:
+        """All memos of a topic by their names, sorted."""
+
+    @abstractmethod
+    def keep(self, topic: str, name: str, revise: Revise, *, wait: float = DEFAULT_WAIT) -> Value:
+        """Change a memo atomically and return it as it now stands.
+
+        `revise` must be quick and free of side effects. `wait` is as in `write`. Raises InvalidName, Busy,
+        BackendUnavailable.
+        """
 
     def problems(self, channel: str) -> Sequence[Unreadable]:
         """What readers of a channel's log pass over, and what was changed in it by hand. Raises NotFound."""

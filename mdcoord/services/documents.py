@@ -49,7 +49,7 @@ class Documents(Generic[R]):
 
         Files that cannot be read are left out; `Workspace.unreadable` names them. Raises QueryError.
         """
-        rows: Iterable[R] = sorted(self._all(), key=_name) if sort is None else self._all()
+        rows: Iterable[R] = self._all()
         if where is not None:
             rows = filter(self._predicate(where), rows)
         if sort is not None:
@@ -129,7 +129,3 @@ class Documents(Generic[R]):
 
     def _typed(self, record: Record, own: Own | None = None) -> R:
         return TYPES[self.kind](record, own)  # type: ignore[return-value]  # TYPES pairs them
-
-
-def _name(row: TypedRecord) -> str:
-    return row.record.key.id

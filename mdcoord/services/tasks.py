@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from mdcoord.errors import Conflict, UsageError
@@ -153,8 +154,8 @@ class Tasks(Claims):
 
     def _all(self) -> Sequence[Task]:
         records = self._backend.list("task").records
-        known = statuses(records)
-        return [self._typed(record, self._facts(record, known.get)) for record in records]
+        known = cache(lambda: statuses(records))  # only who asks whether a task is ready needs it
+        return [self._typed(record, self._facts(record, lambda id: known().get(id))) for record in records]
 
     def _typed(self, record: Record, own: Own | None = None) -> Task:
         return super()._typed(record, own or self._facts(record, self._status))

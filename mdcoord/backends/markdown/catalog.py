@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from mdcoord.backends.base import Listing, Unreadable
 from mdcoord.backends.markdown.fileio import FileIO
@@ -43,14 +43,25 @@ Load = Callable[[Key, Record | None], Record]
 
 
 class ListedRecord(Record):
-    """A record of a listing: its body is read when somebody looks at it."""
+    """A record of a listing. Key, path and body are made when somebody looks at them: listings are long."""
+
+    @cached_property
+    def key(self) -> Key:
+        """The kind and the id."""
+        kind, _, rest = self.__dict__["_name"].partition("-")
+        return Key(kind, rest[:-3])
+
+    @cached_property
+    def path(self) -> str:
+        """The file."""
+        return f"{self.__dict__['_folder']}{os.sep}{self.__dict__['_name']}"
 
     @cached_property
     def body(self) -> str:
         """The text below the front matter, as it is now; empty if the document is gone meanwhile."""
         load: Load = self.__dict__["_load"]
         try:
-            return load(self.key, None).body
+            return str(load(self.key, None).body)
         except (FileNotFoundError, InvalidDocument, BackendUnavailable):
             return ""
 
@@ -81,8 +92,8 @@ class Catalog:
         known = self._entries.get(record.key.kind)
         if known is not None:
             # Its signature is unknown: the next refresh reads the file once more.
-            listed = _listed(record.key, record.fields, record.version, record.path, self._load)
-            known[record.key.name + ".md"] = Entry((0, 0, 0), False, listed)
+            name = record.key.name + ".md"
+            known[name] = Entry((0, 0, 0), False, self._listed(name, record.version, record.fields))
 
     def _refresh(self, kind: str) -> None:
         started = time.monotonic()
@@ -92,12 +103,12 @@ class Catalog:
         fresh: dict[str, Entry] = {}
         for name, signature in _stamps(self._files.root, kind + "-"):
             entry = known.get(name)
-            if entry is None or not entry.trusted or entry.signature != signature:
+            if entry is None or entry.signature != signature or not entry.trusted:
                 entry = self._read(Key(kind, name[len(kind) + 1 : -3]), signature, entry)
                 self._unsaved[kind] = self._unsaved.get(kind, 0) + 1
             if entry is not None:
                 fresh[name] = entry
-        self._entries[kind] = fresh
+        self._entries[kind] = {name: fresh[name] for name in sorted(fresh, key=_stem)}
         self._looked[kind] = started
 
     def _read(self, key: Key, signature: Signature, before: Entry | None) -> Entry | None:
@@ -112,7 +123,7 @@ class Catalog:
             record = _unreadable(key, os.path.join(self._files.root, key.name + ".md"), error)
         else:
             if record is not known:
-                record = _listed(record.key, record.fields, record.version, record.path, self._load)
+                record = self._listed(key.name + ".md", record.version, record.fields)
         return Entry(signature, trusted, record)
 
     def save(self) -> None:
@@ -152,7 +163,7 @@ class Catalog:
             if number != _FORMAT:
                 return {}
             return {
-                name: Entry(signature, trusted, self._restored(kind, name, version, fields))
+                name: Entry(signature, trusted, self._listed(name, version, fields))
                 for name, signature, trusted, version, fields in rows
             }
         except (OSError, ValueError, EOFError, TypeError):
@@ -161,18 +172,19 @@ class Catalog:
             if collecting:
                 gc.enable()
 
-    def _restored(self, kind: str, name: str, version: str, fields: Mapping[str, Value]) -> Record:
-        path = os.path.join(self._files.root, name)
-        return _listed(Key(kind, name[len(kind) + 1 : -3]), fields, version, path, self._load)
+    def _listed(self, name: str, version: str, fields: Mapping[str, Value]) -> Record:
+        record = ListedRecord.__new__(ListedRecord)
+        record.__dict__.update(
+            _name=name, _folder=self._files.root, _load=self._load, version=version, fields=fields, lease=None
+        )
+        return record
 
     def _path(self, kind: str) -> str:
         return os.path.join(self._files.state, "index", kind)
 
 
-def _listed(key: Key, fields: Mapping[str, Value], version: str, path: str | None, load: Load) -> Record:
-    record: Any = ListedRecord.__new__(ListedRecord)
-    record.__dict__.update(key=key, fields=fields, version=version, path=path, lease=None, _load=load)
-    return record  # type: ignore[no-any-return]
+def _stem(name: str) -> str:
+    return name[:-3]
 
 
 def _sum(data: bytes | memoryview) -> bytes:

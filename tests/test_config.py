@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mdcoord.config import SETTINGS, Config, files, load_config, project_folder
+from mdcoord.config.kinds import AUTO, OFF
 from mdcoord.errors import ConfigError, InvalidDocument
 
 SEED = """\
@@ -82,7 +83,8 @@ def test_defaults(project: Project) -> None:
     assert (config.retry_limit, config.max_concurrent_tasks, config.keep_events) == (3, 3, 100)
     assert (config.stale_after, config.archive_after, config.lock_timeout) == (3600, 86400, 10)
     assert (config.mode, config.durability, config.worktrees) == ("auto", "full", "shared")
-    assert (config.assignment_strategy, config.task_timeout, config.quality) == ("skill_based", None, {})
+    assert (config.assignment_strategy, config.task_timeout) == ("skill_based", None)
+    assert (config.lint_command, config.quality_security, config.quality_timeout) == (AUTO, AUTO, 600)
     assert {config.origin(name) for name in SETTINGS} == {"default"}
     assert config.unknown == ()
     with pytest.raises(KeyError):
@@ -104,7 +106,7 @@ def test_the_file_of_the_workflow_plan(project: Project) -> None:
             assert source == project.yaml_path
             assert lines[int(line) - 1].startswith(f"  {setting.keys[-1]}:")
         else:
-            assert setting.keys[-1] + ":" not in SEED
+            assert setting.keys[0] + ":\n" not in SEED or f"  {setting.keys[-1]}:" not in SEED
 
 
 def test_later_sources_go_first(project: Project) -> None:
@@ -247,13 +249,10 @@ def test_the_heartbeat_follows_a_short_ttl(project: Project) -> None:
 
 
 def test_unknown_keys_are_listed_and_harmless(project: Project) -> None:
-    project.yaml(
-        "coordination:\n  claim_tll: 1\n  claim_ttl: 5m\nextra:\n  claim_ttl: x\nquality:\n  lint: {max: 0}\n"
-    )
+    project.yaml("coordination:\n  claim_tll: 1\n  claim_ttl: 5m\nextra:\n  claim_ttl: x\n")
     project.toml("[tool.mdcoord]\nclaim_ttl = 1\n[tool.mdcoord.tasks]\nretries = 1\n")
     config = project.load()
     assert config.claim_ttl == 300
-    assert config.quality == {"lint": {"max": 0}}
     assert config.unknown == (
         (project.yaml_path, 2, "coordination.claim_tll"),
         (project.yaml_path, 4, "extra"),
@@ -283,7 +282,11 @@ def test_unknown_keys_are_listed_and_harmless(project: Project) -> None:
         ("agents", "specializations: [1]"),
         ("monitoring", "metrics_enabled: 1"),
         ("monitoring", "dashboard_port: 65536"),
-        ("project", "test_command: [pytest]"),
+        ("project", "test_command: [pytest, 3]"),
+        ("project", "test_command: []"),
+        ("quality", "lint: ' '"),
+        ("quality", "security: true"),
+        ("quality", "timeout: 0"),
     ],
 )
 def test_wrong_values_are_refused_with_their_place(project: Project, section: str, wrong: str) -> None:
@@ -308,7 +311,7 @@ def test_wrong_values_in_toml(project: Project, value: str) -> None:
         ("MDCOORD_RETRY_LIMIT", "three"),
         ("MDCOORD_RETRY_LIMIT", "9" * 5000),
         ("MDCOORD_METRICS_ENABLED", "perhaps"),
-        ("MDCOORD_QUALITY", "{}"),
+        ("MDCOORD_QUALITY_LINT", " "),
         ("MDCOORD_MODE", "sometimes"),
     ],
 )
@@ -317,6 +320,28 @@ def test_wrong_values_in_the_environment(project: Project, variable: str, text: 
     assert error.details["variable"] == variable
     assert error.message.startswith(variable + ": ")
     assert len(error.message) < 250
+
+
+def test_a_command_is_a_text_a_list_or_off(project: Project) -> None:
+    project.yaml(
+        "project:\n  lint_command: [ruff, check, '{files}']\nquality:\n  types: off\n  tests: make test\n"
+    )
+    project.toml("[tool.mdcoord.quality]\nsecurity = false\n")
+    config = project.load()
+    assert config.lint_command == ("ruff", "check", "{files}")
+    assert (config.quality_types, config.quality_security) == (OFF, OFF)
+    assert config.quality_tests == "make test"
+
+
+def test_weaker_places_of_a_setting_are_known(project: Project) -> None:
+    project.yaml("coordination:\n  claim_ttl: 1h\n")
+    project.toml("[tool.mdcoord.coordination]\nclaim_ttl = 600\n")
+    config = project.load(MDCOORD_CLAIM_TTL="5m")
+    assert config.origin("claim_ttl") == "MDCOORD_CLAIM_TTL"
+    assert [str(place) for place in config.overruled["claim_ttl"]] == [
+        f"{project.toml_path}:2",
+        f"{project.yaml_path}:2",
+    ]
 
 
 def test_a_ttl_must_outlast_two_missed_heartbeats(project: Project) -> None:

@@ -15,12 +15,13 @@ listed in `Config.unknown`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mdcoord.config.files import Keys, Place, Source, sources
-from mdcoord.config.kinds import Choice, Flag, Free, Kind, Seconds, Text, Texts, Whole
+from mdcoord.config.kinds import AUTO, Choice, Command, Flag, Kind, Seconds, Text, Texts, Whole
+from mdcoord.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,10 +33,7 @@ _DEFAULT: Final = Place("default")
 
 
 def _setting(key: str, kind: Kind, default: Any) -> Any:
-    metadata = {"key": tuple(key.split(".")), "kind": kind}
-    if isinstance(default, dict):
-        return field(default_factory=dict, metadata=metadata)
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata={"key": tuple(key.split(".")), "kind": kind})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,22 +115,45 @@ class Config:
     dashboard_port: int = _setting("monitoring.dashboard_port", Whole(0, 65535), 8080)
     """The TCP port of the dashboard; 0: any free one."""
 
-    # Sections `project` and `quality`. A command `auto_detect` is found from the project's files.
+    # Section `project`. A text is run by the shell, a list without one.
 
-    project_type: str = _setting("project.type", Text(), "auto_detect")
-    """What kind of project this is."""
+    project_type: str = _setting("project.type", Text(), AUTO)
+    """What kind of project this is: python, node, go, rust, or several with commas.
 
-    test_command: str = _setting("project.test_command", Text(), "auto_detect")
-    """The shell command that runs the tests."""
+    `auto_detect`: from the files that are there.
+    """
 
-    build_command: str = _setting("project.build_command", Text(), "auto_detect")
-    """The shell command that builds the project."""
+    test_command: str | tuple[str, ...] = _setting("project.test_command", Command(), AUTO)
+    """The command that runs the tests. `auto_detect`: from the project's files and the tools installed."""
 
-    lint_command: str = _setting("project.lint_command", Text(), "auto_detect")
-    """The shell command that checks the style."""
+    build_command: str | tuple[str, ...] = _setting("project.build_command", Command(), AUTO)
+    """The command that builds the project."""
 
-    quality: Mapping[str, Any] = _setting("quality", Free(), {})
-    """The quality gates as written: any keys and values. Files only."""
+    lint_command: str | tuple[str, ...] = _setting("project.lint_command", Command(), AUTO)
+    """The command that checks the style; `{files}` stands for the changed files: `ruff check {files}`."""
+
+    type_check_command: str | tuple[str, ...] = _setting("project.type_check_command", Command(), AUTO)
+    """The command that checks the types."""
+
+    # Section `quality`: the checks of `mdcoord quality run`; `off` leaves one out.
+
+    quality_lint: str | tuple[str, ...] = _setting("quality.lint", Command(), AUTO)
+    """How the gate checks the style. `auto_detect`: by `project.lint_command`."""
+
+    quality_types: str | tuple[str, ...] = _setting("quality.types", Command(), AUTO)
+    """How the gate checks the types. `auto_detect`: by `project.type_check_command`."""
+
+    quality_tests: str | tuple[str, ...] = _setting("quality.tests", Command(), AUTO)
+    """How the gate tests. `auto_detect`: by `project.test_command`."""
+
+    quality_security: str | tuple[str, ...] = _setting("quality.security", Command(), AUTO)
+    """How the gate looks for security problems."""
+
+    quality_complexity: str | tuple[str, ...] = _setting("quality.complexity", Command(), AUTO)
+    """How the gate looks for functions that are too complex."""
+
+    quality_timeout: float = _setting("quality.timeout", Seconds(), 600.0)
+    """How long one check may take before it is ended and counts as failed."""
 
     # Section `archive`.
 
@@ -149,6 +170,9 @@ class Config:
 
     unknown: tuple[tuple[str, int, str], ...] = field(default=(), repr=False, compare=False)
     """Keys in the files that are no settings: path, line, key with its section (`coordination.claim_tll`)."""
+
+    overruled: Mapping[str, tuple[Place, ...]] = field(default_factory=dict, repr=False, compare=False)
+    """Where a setting was made as well, by a weaker source, the strongest first."""
 
     def __post_init__(self) -> None:
         if self.heartbeat_interval == DERIVED:
@@ -191,28 +215,45 @@ SETTINGS: Final = {
 _BY_KEYS: Final = {setting.keys: setting for setting in SETTINGS.values()}
 _SECTIONS: Final = frozenset(keys[0] for keys in _BY_KEYS if len(keys) > 1)
 
+Refuse = Callable[[ConfigError], None]
+"""What to do about a setting that cannot be read; when it returns, the setting is passed over."""
+
+
+def _raise(error: ConfigError) -> None:
+    raise error
+
 
 def load_config(root: Path, environ: Mapping[str, str]) -> Config:
     """The settings for the workspace at `root`. Reads two files at most, a missing one costs a failed open.
 
     Raises ConfigError, with `path` and `line` or with `variable`.
     """
-    values: dict[str, Any] = {}
-    places: dict[str, Place] = {}
+    return config_of(sources(project_folder(root)), environ)
+
+
+def config_of(files: Iterable[Source], environ: Mapping[str, str], refuse: Refuse = _raise) -> Config:
+    """The settings that files, the weakest first, and an environment make. Raises ConfigError.
+
+    Settings that contradict each other are always an error.
+    """
+    made: dict[str, tuple[Any, Place]] = {}
+    overruled: dict[str, tuple[Place, ...]] = {}
     unknown: list[tuple[str, int, str]] = []
-    for source in sources(project_folder(root)):
-        for keys, value in _entries(source):
-            place, setting = source.place(keys), _BY_KEYS.get(keys)
-            if setting is None:
-                unknown.append((*place, ".".join(keys)))
-            elif value is not None:
-                values[setting.name] = _read(setting, value, place, setting.kind.read)
-                places[setting.name] = place
-    for setting in SETTINGS.values():
-        if text := environ.get(setting.variable):
-            places[setting.name] = Place(setting.variable)
-            values[setting.name] = _read(setting, text, places[setting.name], setting.kind.read_text)
-    return Config(**values, places=places, unknown=tuple(unknown))
+    for setting, value, place, read in _given(files, environ, unknown, refuse):
+        try:
+            now = _read(setting, value, place, read), place
+        except ConfigError as error:
+            refuse(error)
+            continue
+        if setting.name in made:
+            overruled[setting.name] = (made[setting.name][1], *overruled.get(setting.name, ()))
+        made[setting.name] = now
+    return Config(
+        **{name: value for name, (value, _) in made.items()},
+        places={name: place for name, (_, place) in made.items()},
+        unknown=tuple(unknown),
+        overruled=overruled,
+    )
 
 
 def project_folder(root: Path) -> Path:
@@ -226,7 +267,23 @@ def project_folder(root: Path) -> Path:
     return next((folder for folder in (root, *root.parents) if (folder / ".claude").is_dir()), root)
 
 
-def _entries(source: Source) -> Iterator[tuple[Keys, Any]]:
+def _given(
+    files: Iterable[Source], environ: Mapping[str, str], unknown: list[tuple[str, int, str]], refuse: Refuse
+) -> Iterator[tuple[Setting, Any, Place, Callable[[Any], Any]]]:
+    """Every setting that is made anywhere, the weakest first: its value, its place, how to read it."""
+    for source in files:
+        for keys, value in _entries(source, refuse):
+            place, setting = source.place(keys), _BY_KEYS.get(keys)
+            if setting is None:
+                unknown.append((*place, ".".join(keys)))
+            elif value is not None:
+                yield setting, value, place, setting.kind.read
+    for setting in SETTINGS.values():
+        if text := environ.get(setting.variable):
+            yield setting, text, Place(setting.variable), setting.kind.read_text
+
+
+def _entries(source: Source, refuse: Refuse) -> Iterator[tuple[Keys, Any]]:
     for section, content in source.content.items():
         if section not in _SECTIONS:
             yield (section,), content
@@ -234,9 +291,8 @@ def _entries(source: Source) -> Iterator[tuple[Keys, Any]]:
             for key, value in content.items():
                 yield (section, key), value
         elif content is not None:
-            raise source.place((section,)).error(
-                f"{section} must be a mapping", f"write its keys below `{section}:`"
-            )
+            place, hint = source.place((section,)), f"write its keys below `{section}:`"
+            refuse(place.error(f"{section} must be a mapping", hint))
 
 
 def _read(setting: Setting, value: Any, place: Place, read: Callable[[Any], Any]) -> Any:

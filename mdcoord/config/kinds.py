@@ -11,6 +11,13 @@ LONGEST: Final = 100 * 365 * 86400.0
 """The longest duration of a setting in seconds, a hundred years: times computed with it stay times."""
 
 
+AUTO: Final = "auto_detect"
+"""The command that is found from the project's files."""
+
+OFF: Final = "off"
+"""No command at all."""
+
+
 class Kind:
     """A kind of value. `expected` says in words what is accepted."""
 
@@ -110,15 +117,16 @@ class Texts(Kind):
         return tuple(item.strip() for item in text.split(",") if item.strip())
 
 
-class Free(Kind):
-    """A mapping with any content; there is no way to write one in the environment."""
+class Command(Kind):
+    """A command: a text is for the shell, a list is a program and its arguments; false turns it off."""
 
-    expected = "a mapping"
+    expected = "a command as a text, a list of texts, or off"
 
     def read(self, value: Any) -> Any:
-        if not isinstance(value, dict):
+        if value is False:
+            return OFF
+        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        if not isinstance(value, str) or not value.strip():
             raise ValueError(self.expected)
         return value
-
-    def read_text(self, text: str) -> Any:
-        raise ValueError("a mapping in a configuration file")

@@ -266,7 +266,7 @@ class FileIO:
                 data = _read_all(descriptor, before.st_size)
                 after = os.fstat(descriptor)
             finally:
-                _close(descriptor)
+                close_quietly(descriptor)
         changed = (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size)
         if changed or not data or data.isspace():
             return data, not changed and time.time() - after.st_mtime > _YOUNG
@@ -366,7 +366,8 @@ def _write_or_take_back(descriptor: int, data: bytes) -> None:
         raise
 
 
-def _close(descriptor: int) -> None:
+def close_quietly(descriptor: int) -> None:
+    """Close a file that was only read, or is synced already."""
     try:
         os.close(descriptor)
     except OSError:

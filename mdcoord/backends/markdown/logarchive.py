@@ -15,6 +15,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from mdcoord.backends.base import Event
+from mdcoord.backends.markdown.fileio import translated
 from mdcoord.backends.markdown.logview import Cursor, make_event, viewing
 from mdcoord.errors import BackendUnavailable
 from mdcoord.formats import eventlog
@@ -73,7 +74,8 @@ class Archives:
             hint = "put a real folder there"
             raise BackendUnavailable(f"{self.folder} is a symbolic link", hint=hint, path=self.folder)
         try:
-            return sorted(name for name in os.listdir(self.folder) if self._name.fullmatch(name))
+            with translated(self.folder):
+                return sorted(name for name in os.listdir(self.folder) if self._name.fullmatch(name))
         except FileNotFoundError:
             return []
 

@@ -16,6 +16,7 @@ from mdcoord.backends.markdown.logappend import mend
 from mdcoord.backends.markdown.logarchive import Known
 from mdcoord.backends.markdown.logfile import LogFile, content
 from mdcoord.backends.markdown.logview import LogView, viewing
+from mdcoord.errors import BackendUnavailable, NotDurable
 from mdcoord.formats import eventlog
 from mdcoord.formats.eventlog import Span
 
@@ -56,7 +57,13 @@ def rotate_once(file: LogFile, keep: int, date: str) -> int | None:
     if plan.gone[0] not in known:
         # Offsets only ever grow, also where a script cut the log short and its front matter with it.
         plan = plan._replace(first=max(plan.first, file.archives.beyond()))
-    archive = _archive(file, b"".join(_stretches(plan, known)), date)
+    try:
+        archive = _archive(file, b"".join(_stretches(plan, known)), date)
+    except NotDurable as error:
+        # Only what is safe in the archive leaves the log.
+        raise BackendUnavailable(
+            error.message, hint="nothing left the log; check the disk, then rotate again", path=file.path
+        ) from error
     head = eventlog.head_after_rotation(view.head, file.channel, plan.beyond, keep, f"archive/{archive}")
     return plan.moved if file.swap(file.path, head + plan.kept, text) else None
 

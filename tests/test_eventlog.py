@@ -97,7 +97,7 @@ def test_a_block_that_was_cut_off_is_no_event() -> None:
 
 
 def test_what_a_cut_off_block_leaves_is_known_as_rubbish() -> None:
-    block = block_of("grüße")
+    block = block_of("größte €👍👎")
     mark = block.index(b"\n") + 1
     for length in range(len(block) + 1):
         left = whole(block[:length])

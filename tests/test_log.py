@@ -27,6 +27,7 @@ from mdcoord.formats import eventlog
 
 TIME = "2025-10-12T14:30:00.000Z"
 DAY = "2025-10-12"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
 SEED = (Path(__file__).parent / "golden" / "events" / "seed.md").read_bytes()
 BY_HAND = b"\n## Event: by_hand\n**Time**: 2025-10-12T15:00:00Z\n**Step**: 1\n"
 
@@ -181,7 +182,7 @@ def test_a_torn_end_is_never_read_and_is_mended_by_the_next_append(tmp_path: Pat
     log, path = open_log(tmp_path), tmp_path / "events-training.md"
     events = publish(log, 1, 2)
     good = path.read_bytes()
-    block = eventlog.render_event("torn", "grüße", TIME, {"n": 3, "note": "größer"})[0]
+    block = eventlog.render_event("torn", "größte €👍👎", TIME, {"n": 3, "note": "größer"})[0]
     mark = block.index(b"\n") + 2
     for length in range(len(block) - 1):
         path.write_bytes(good + block[:length])
@@ -380,10 +381,12 @@ def test_a_script_that_cuts_the_log_short_does_no_harm(log: EventLog, path: Path
     events = publish(log, *range(6))
     log.rotate("training", 4, DAY)
     text = path.read_bytes()
+    rotated = eventlog.rotated_bytes(text)
     path.write_bytes(text[text.index(b"## Event: step_3") + 30 :])
     assert names(log, events[0].cursor) == ["step_1", "step_4", "step_5"]
     events += publish(log, 6, 7)
     assert log.rotate("training", 1, DAY) == 3
+    assert eventlog.rotated_bytes(path.read_bytes()) > rotated > 0
     assert names(log, events[0].cursor) == ["step_1", "step_4", "step_5", "step_6", "step_7"]
     assert names(log, events[5].cursor) == ["step_6", "step_7"]
 
@@ -674,7 +677,7 @@ def test_nothing_is_lost_or_doubled_between_processes(tmp_path: Path) -> None:
     log = open_log(tmp_path)
     (first,) = publish(log, 0)
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(number), "300"])
+        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(number), "300"], env=ENVIRONMENT)
         for number in range(4)
     ]
     received: list[Event] = []
@@ -696,3 +699,43 @@ def test_nothing_is_lost_or_doubled_between_processes(tmp_path: Path) -> None:
         assert mine == list(range(300))
     assert len(received) == 1200
     assert list(log.tail("training", first.cursor)) == received
+
+
+MORTAL = """
+import sys
+from mdcoord.backends.markdown.fileio import FileIO
+from mdcoord.backends.markdown.log import EventLog
+root, life = sys.argv[1], sys.argv[2]
+log = EventLog(FileIO(root, root + "/.state", "none"), root)
+for number in range(1_000_000):
+    log.append("training", "step", {"life": life}, time="2025-10-12T14:30:00.000Z", id=f"{life}.{number}")
+    print(number, flush=True)
+    if number % 3 == 0:
+        log.rotate("training", 5, "2025-10-12")
+"""
+
+
+def test_kills_take_nothing_away(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    (first,) = publish(log, 0)
+    acknowledged: list[str] = []
+    for life in range(12):
+        process = subprocess.Popen(
+            [sys.executable, "-c", MORTAL, str(tmp_path), str(life)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT,
+        )
+        assert process.stdout is not None
+        lines = [next(process.stdout) for _ in range(5 + life % 4)]
+        process.kill()
+        lines += process.stdout.read().splitlines(keepends=True)
+        process.stdout.close()
+        process.wait()
+        acknowledged += [f"{life}.{int(line)}" for line in lines if line.endswith("\n")]
+    log.append("training", "end", {}, time=TIME)
+    received = [event.id for event in log.tail("training", first.cursor)][:-1]
+    assert len(set(received)) == len(received)
+    assert [event_id for event_id in received if event_id in set(acknowledged)] == acknowledged
+    assert len(received) - len(acknowledged) <= 12  # one a life may have been written and not acknowledged
+    assert log.problems("training") == []

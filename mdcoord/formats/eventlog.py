@@ -50,6 +50,7 @@ _NOTE = re.compile(
     rb"^_Note: This log contains the last [0-9]+ events\. Older events are in `[^`\n]*`_\r?\n", re.M
 )
 _MOVED = re.compile(rb"^<!-- mdcoord:rotated ([0-9]{1,18}) ([0-9]{1,18}) -->\r?\n\r?\n?", re.M)
+_HALF_CHARACTER = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -274,12 +275,8 @@ def torn_from(last: Span) -> int:
     ours = bool(begin and mark) and _MARK_BEGINS.startswith(mark)
     if ours and (mark == _MARK_BEGINS or begin + len(mark) == len(data)) and outline_of(last) is None:
         return 0
-    try:
-        data[-4:].decode()
-    except UnicodeDecodeError as error:
-        if error.reason == "unexpected end of data":
-            return len(data) - len(data[-4:]) + error.start
-    return len(data)
+    half = _HALF_CHARACTER.search(data)
+    return half.start() if half else len(data)
 
 
 def _fields(text: str) -> tuple[str, dict[str, Any]]:

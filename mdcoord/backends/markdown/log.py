@@ -193,7 +193,7 @@ def _archived_then_log(archived: Iterator[Archived], view: LogView) -> Iterator[
     for block in archived:
         if block.event is None:
             continue
-        if block.offset >= view.rotated:  # killed before it shortened the log, or at work
+        if block.offset >= view.rotated:  # a rotation that was killed half-way, or is at work
             place = view.at(block.offset, block.event.id)
             if place is None and not eventlog.is_hand_id(block.event.id):
                 place = view.search(block.event.id)

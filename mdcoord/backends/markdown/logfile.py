@@ -10,7 +10,7 @@ from mdcoord.backends.markdown.fileio import FileIO
 from mdcoord.backends.markdown.flock import Lock
 from mdcoord.backends.markdown.logarchive import Archives
 from mdcoord.backends.markdown.logjournal import Journal
-from mdcoord.backends.markdown.logview import LogView, viewing
+from mdcoord.backends.markdown.logview import LogView, end_of, viewing
 from mdcoord.backends.markdown.swap import Leftover
 from mdcoord.formats import eventlog
 from mdcoord.model import Key
@@ -45,7 +45,7 @@ class LogFile:
         try:
             self.create(self.path, text)
         except FileExistsError:
-            if os.stat(self.path, follow_symlinks=False).st_size:
+            if end_of(self.path, 1):
                 return False
             self.append(text)
         return True

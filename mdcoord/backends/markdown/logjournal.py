@@ -12,16 +12,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from itertools import islice, takewhile
+from typing import Final
 
 from mdcoord.backends.markdown.fileio import FileIO
 from mdcoord.backends.markdown.logarchive import Archives
-from mdcoord.backends.markdown.logview import LogView, viewing
+from mdcoord.backends.markdown.logview import LogView, end_of, viewing
+from mdcoord.errors import MdcoordError
 from mdcoord.formats import eventlog
 from mdcoord.formats.eventlog import Span
 
-_FULL = 256 * 1024
-_GLANCE = 1024
-_NEAR = 64
+_BEGIN: Final = b"\n" + eventlog.HEADING
+_FULL: Final = 256 * 1024
+_GLANCE: Final = 1024
+_NEAR: Final = 64
 
 
 class Journal:
@@ -33,27 +36,33 @@ class Journal:
         self._path = os.path.join(files.state, "history", f"log-{channel}")
 
     def note(self, block: bytes) -> None:
-        """Remember a block that was appended to the log."""
-        if self._files.append(self._path, block, sync=False) > _FULL:
-            text = b"".join(span.data for span in self._spans())[-_FULL // 2 :]
-            first = eventlog.first_heading(text) or 0
-            self._files.replace(self._path, text[first:], sync=False)
+        """Remember a block that was appended to the log. A failure is no failure of that append."""
+        try:
+            if self._files.append(self._path, b"\n" + block, sync=False) > _FULL:
+                text = end_of(self._path, _FULL // 2)
+                self._files.replace(self._path, text[text.find(_BEGIN) :], sync=False)
+        except MdcoordError:
+            pass
 
     def clear(self) -> None:
-        """Forget everything: the log begins anew."""
-        self._files.discard(self._path)
+        """Forget everything: the log begins anew. A failure is no failure of what follows."""
+        try:
+            self._files.discard(self._path)
+        except MdcoordError:
+            pass
 
     def lost(self, view: LogView, archives: Archives) -> list[bytes]:
         """The blocks that somebody's save took out of the end of a log, oldest first. Nearly always none.
 
         That is what is newer than the newest event that is still there.
         """
-        if self._is_last(view.end(_GLANCE)):
+        newest = self._newest()
+        if not newest or view.end(len(newest)) == newest:
+            return []
+        name = eventlog.identity_in(Span(0, newest, True))
+        if name in {eventlog.identity_in(span) for span in islice(view.backwards(), _NEAR)}:
             return []
         spans = self._spans()
-        near = {eventlog.identity_in(span) for span in islice(view.backwards(), _NEAR)}
-        if not spans or eventlog.identity_in(spans[-1]) in near:
-            return []
         lost = list(takewhile(lambda span: not _is_in(view, span), reversed(spans)))
         if len(lost) == len(spans):
             archived = archives.identities_before(view.rotated)
@@ -70,15 +79,14 @@ class Journal:
                 if place is not None:
                     yield place
 
-    def _is_last(self, end: bytes) -> bool:
-        """Whether the last block of the journal is the end of the log, as far as one read tells."""
-        try:
-            with viewing(self._channel, self._path) as view:
-                last = view.end(_GLANCE)
-        except FileNotFoundError:
-            return True
-        begin = last.rfind(b"\n" + eventlog.HEADING) + 1
-        return last.startswith(eventlog.HEADING, begin) and end.endswith(last[begin:])
+    def _newest(self) -> bytes:
+        """The block at the end of the journal; nothing where there is none."""
+        for width in (_GLANCE, 2 * _FULL):
+            text = end_of(self._path, width)
+            begin = text.rfind(_BEGIN) + 1
+            if begin:
+                return text[begin:]
+        return b""
 
     def _spans(self) -> list[Span]:
         try:

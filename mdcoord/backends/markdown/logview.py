@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from mdcoord.backends.base import Event
-from mdcoord.backends.markdown.fileio import translated
+from mdcoord.backends.markdown.fileio import close_quietly, translated
 from mdcoord.errors import BackendUnavailable, UsageError
 from mdcoord.formats import eventlog
 from mdcoord.formats.eventlog import Entry, Span
@@ -213,19 +213,32 @@ def make_event(channel: str, entry: Entry, offset: int) -> Event:
     return Event(event_id, entry.name, entry.time, entry.data, str(Cursor(channel, offset, event_id)))
 
 
+def end_of(path: str, count: int) -> bytes:
+    """The last `count` bytes of a file; nothing where there is none. Raises BackendUnavailable."""
+    try:
+        with translated(path):
+            descriptor = os.open(path, _OPEN)
+            try:
+                return os.pread(descriptor, count, max(0, os.fstat(descriptor).st_size - count))
+            finally:
+                os.close(descriptor)
+    except FileNotFoundError:
+        return b""
+
+
 @contextmanager
 def viewing(channel: str, path: str) -> Iterator[LogView]:
     """A view of a file as long as it is now. Raises FileNotFoundError, BackendUnavailable."""
     with translated(path):
         descriptor = os.open(path, _OPEN)
-    try:
-        info = os.fstat(descriptor)
-        if not stat.S_ISREG(info.st_mode):
-            raise BackendUnavailable(
-                f"{path} is not a regular file", hint="put a plain file there", path=path
+        try:
+            info = os.fstat(descriptor)
+            if not stat.S_ISREG(info.st_mode):
+                raise BackendUnavailable(
+                    f"{path} is not a regular file", hint="put a plain file there", path=path
+                )
+            yield LogView(
+                channel, lambda place, count: os.pread(descriptor, count, place), info.st_size, info.st_mtime
             )
-        yield LogView(
-            channel, lambda place, count: os.pread(descriptor, count, place), info.st_size, info.st_mtime
-        )
-    finally:
-        os.close(descriptor)
+        finally:
+            close_quietly(descriptor)

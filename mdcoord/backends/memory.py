@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import threading
 from collections import defaultdict
@@ -16,10 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Event, Listing, Unreadable
+from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Event, Listing, Revise, Unreadable
 from mdcoord.errors import AlreadyExists, Busy, Conflict, InvalidDocument, NotFound, UsageError
 from mdcoord.formats.eventlog import channel_name, render_event
-from mdcoord.model import ABSENT, ANY, ID_FIELD, KEEP, Change, Expect, Key, Record, Value
+from mdcoord.model import ABSENT, ANY, ID_FIELD, KEEP, Change, Expect, Key, Record, Value, normalise_name
 
 if TYPE_CHECKING:
     from mdcoord.formats.revise import Scribe
@@ -61,6 +62,7 @@ class MemoryBackend(Backend):
         self._leases: dict[Key, Any] = {}
         self._archive: dict[str, _Stored] = {}
         self._channels: dict[str, _Channel] = {}
+        self._memos: dict[Key, str] = {}
         self._locks: defaultdict[Key, threading.Lock] = defaultdict(threading.Lock)
         self._guard = threading.Lock()
 
@@ -195,6 +197,26 @@ class MemoryBackend(Backend):
             found.start += moved
         return moved
 
+    def memo(self, topic: str, name: str) -> Value:
+        return json.loads(self._memos.get(_memo_key(topic, name), "null"))
+
+    def memos(self, topic: str) -> Mapping[str, Value]:
+        kind = _memo_key(topic, "any").kind
+        with self._guard:
+            found = sorted(key for key in self._memos if key.kind == kind)
+        return {key.id: json.loads(self._memos.get(key, "null")) for key in found}
+
+    def keep(self, topic: str, name: str, revise: Revise, *, wait: float = DEFAULT_WAIT) -> Value:
+        key = _memo_key(topic, name)
+        with self._locked(key, wait):
+            value = revise(json.loads(self._memos.get(key, "null")))
+            with self._guard:
+                if value is None:
+                    self._memos.pop(key, None)
+                else:
+                    self._memos[key] = json.dumps(value)
+            return json.loads(self._memos.get(key, "null"))
+
     def _by_id_field(self, key: Key, name: str) -> Key:
         field = ID_FIELD[key.kind]
         found = [record.key for record in self.list(key.kind).records if names(record.fields.get(field), key)]
@@ -281,6 +303,11 @@ def names(value: Value, key: Key) -> bool:
         return Key.of(key.kind, str(value)) == key
     except UsageError:
         return False
+
+
+def _memo_key(topic: str, name: str) -> Key:
+    # With a slash, so that no document has the same key and the same lock.
+    return Key(f"memo/{normalise_name(topic)}", normalise_name(name))
 
 
 def _packaged_scribe() -> Scribe:

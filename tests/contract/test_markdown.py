@@ -12,10 +12,11 @@ from mdcoord.model import Key
 
 from .claims import ClaimsContract
 from .machine import MachineContract
+from .memos import MemosContract
 from .suite import BackendContract, Factory
 
 
-class TestMarkdown(BackendContract, ClaimsContract, MachineContract):
+class TestMarkdown(BackendContract, ClaimsContract, MachineContract, MemosContract):
     @pytest.fixture
     def factory(self, tmp_path: Path) -> Factory:
         numbers = count()

@@ -9,10 +9,11 @@ from mdcoord.model import Key
 
 from .claims import ClaimsContract
 from .machine import MachineContract
+from .memos import MemosContract
 from .suite import BackendContract, Factory
 
 
-class TestMemory(BackendContract, ClaimsContract, MachineContract):
+class TestMemory(BackendContract, ClaimsContract, MachineContract, MemosContract):
     @pytest.fixture
     def factory(self) -> Factory:
         return MemoryBackend

@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Event, Listing, Unreadable
+from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Event, Listing, Revise, Unreadable
 from mdcoord.backends.markdown.catalog import Catalog
 from mdcoord.backends.markdown.fileio import FileIO, translated
 from mdcoord.backends.markdown.flock import Lock
 from mdcoord.backends.markdown.history import History, version_of
 from mdcoord.backends.markdown.log import EventLog
+from mdcoord.backends.markdown.memos import Memos
 from mdcoord.backends.markdown.swap import Leftover
 from mdcoord.errors import (
     AlreadyExists,
@@ -36,7 +37,7 @@ from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Draft, Scribe
 from mdcoord.formats.templating import Templates
 from mdcoord.leases import Lease
-from mdcoord.model import ABSENT, ANY, ID_FIELD, KEEP, Change, Expect, Key, Record, normalise_name
+from mdcoord.model import ABSENT, ANY, ID_FIELD, KEEP, Change, Expect, Key, Record, Value, normalise_name
 
 _PATIENCE: Final = 0.5
 """Seconds for which an unreadable file that is younger than two seconds is taken to be half saved."""
@@ -114,6 +115,7 @@ class MarkdownBackend(Backend):
         self._history = History(self._files)
         self._catalog = Catalog(self._files, self._listable)
         self._log = EventLog(self._files, self.location)
+        self._memos = Memos(self._files)
         self._prepared = False
 
     # -- documents ---------------------------------------------------------------------------------------
@@ -456,6 +458,20 @@ class MarkdownBackend(Backend):
         key = Key.of("events", channel)
         found = self._log.problems(channel)
         return [Unreadable(key, self._path(key), problem.message, problem.line) for problem in found]
+
+    # -- memos -------------------------------------------------------------------------------------------
+
+    def memo(self, topic: str, name: str) -> Value:
+        return self._memos.get(topic, name)
+
+    def memos(self, topic: str) -> Mapping[str, Value]:
+        return self._memos.all(topic)
+
+    def keep(self, topic: str, name: str, revise: Revise, *, wait: float = DEFAULT_WAIT) -> Value:
+        self._prepare()
+        kept = self._memos.keep(topic, name, revise, wait)
+        self._catalog.save()
+        return kept
 
     def close(self) -> None:
         pass

@@ -8,7 +8,6 @@ from typing import Final
 
 from mdcoord.backends.base import Event
 from mdcoord.errors import MdcoordError
-from mdcoord.formats.eventlog import channel_name
 from mdcoord.model import Value
 from mdcoord.records import EventRecord
 from mdcoord.services.env import Env
@@ -30,7 +29,7 @@ def announce(env: Env, channel: str, name: str, data: Mapping[str, Value], op: s
     without the event, `tail` misses a line.
     """
     try:
-        env.backend.append(channel_name(channel), name, data, time=env.host.stamp(), id=_id_of(data, op))
+        env.backend.append(_name(channel), name, data, time=env.host.stamp(), id=_id_of(data, op))
     except MdcoordError:
         pass
 
@@ -51,7 +50,7 @@ class Events:
 
         Raises InvalidName, Busy, NotDurable.
         """
-        channel = channel_name(channel)
+        channel = _name(channel)
         return typed(channel, self._env.backend.append(channel, name, data, time=self._env.host.stamp()))
 
     def tail(self, channel: str, after: str | None = None, limit: int | None = None) -> Iterator[EventRecord]:
@@ -59,12 +58,12 @@ class Events:
 
         Raises NotFound, and UsageError for a text that is no cursor of this channel.
         """
-        channel = channel_name(channel)
+        channel = _name(channel)
         return (typed(channel, event) for event in self._env.backend.tail(channel, after, limit))
 
     def last(self, channel: str, count: int = 10) -> list[EventRecord]:
         """The newest events of the log, oldest first. Raises NotFound."""
-        channel = channel_name(channel)
+        channel = _name(channel)
         return [typed(channel, event) for event in self._env.backend.last(channel, count)]
 
     def channels(self) -> Sequence[str]:
@@ -75,3 +74,9 @@ class Events:
 def typed(channel: str, event: Event) -> EventRecord:
     """An event of the store as a record."""
     return EventRecord(channel, event.name, event.time, event.data, id=event.id, cursor=event.cursor)
+
+
+def _name(channel: str) -> str:
+    from mdcoord.formats.eventlog import channel_name  # most commands publish nothing and look at no channel
+
+    return channel_name(channel)

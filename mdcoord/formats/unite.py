@@ -1,0 +1,76 @@
+"""Unite what the tool and a person each made of one version of a document.
+
+The person's text carries: its comments, order and prose stay. The tool's changes are applied to it as a
+lossless edit, prose is merged by lines, views are made anew, and what a person wrote inside a view moves
+below it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mdcoord.errors import InvalidDocument, UsageError
+from mdcoord.formats.document import Document
+from mdcoord.formats.headmerge import merge_head
+from mdcoord.formats.merge import Clash, merge_fields, merge_text, same
+from mdcoord.formats.views import keep_hand_edit, strip_views, view_contents, with_prose
+from mdcoord.model import Change, Key
+
+if TYPE_CHECKING:
+    from mdcoord.formats.revise import Scribe
+
+
+def unite(scribe: Scribe, key: Key, base: str, tool: str, person: str, where: str) -> Document:
+    """The document that both texts became. Raises InvalidDocument where one of them cannot be read."""
+    theirs = scribe.whole(key, person, where)
+    old, ours = (scribe.whole(key, _with_newline(text, theirs.newline), where) for text in (base, tool))
+    fields = merge_fields(old.fields, ours.fields, theirs.fields)
+    document = _with_head(old, ours, theirs, fields.change)
+    body = theirs.body
+    prose = merge_text(*(strip_views(text.body) for text in (old, ours, theirs)))
+    if prose != strip_views(body):
+        body = with_prose(body, prose)
+    if fields.clashes:
+        body = _with_note(body, fields.clashes)
+    body = with_view_edits(old.body, theirs.body, body)
+    return scribe.with_views(document, body, None)
+
+
+def _with_head(old: Document, ours: Document, theirs: Document, change: Change) -> Document:
+    """The person's document after the tool's change, with comments and layout of both where that is
+    possible.
+    """
+    wanted = theirs.edit(change) if change.touches_document else theirs
+    head = merge_head(*(side.text[: len(side.text) - len(side.body)] for side in (old, ours, theirs)))
+    try:
+        document = Document.parse(head + theirs.body, where=theirs.where)
+        rest = merge_fields(document.fields, wanted.fields, document.fields).change
+        document = document.edit(rest) if rest.touches_document else document
+    except (InvalidDocument, UsageError):
+        return wanted
+    return document if same(document.fields, wanted.fields) else wanted
+
+
+def _with_newline(text: str, newline: str) -> str:
+    """A text with the line ends of another version of it: some editors change them all."""
+    own = "\r\n" if "\r\n" in text else "\n"
+    return text if own == newline else text.replace(own, newline)
+
+
+def with_view_edits(base: str, saved: str, body: str) -> str:
+    """The body with the lines that a save has inside a view, and `base` has not, as a note below it."""
+    old = view_contents(base)
+    for name, content in view_contents(saved).items():
+        if name in old and content != old[name]:
+            known = set(old[name].splitlines())
+            written = [line for line in content.splitlines() if line.strip() and line not in known]
+            if written:
+                body = keep_hand_edit(body, name, written)
+    return body
+
+
+def _with_note(body: str, clashes: list[Clash]) -> str:
+    newline = "\r\n" if "\r\n" in body else "\n"
+    lead = "" if not body or body.endswith("\n") else newline
+    lines = ["> [!conflict] changed by the tool and by hand at the same time", *(f"> {c}" for c in clashes)]
+    return body + lead + newline + newline.join(lines) + newline

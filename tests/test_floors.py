@@ -18,7 +18,10 @@ PACKAGE = Path(mdcoord.__file__).parent
 
 FLOORS = [
     {"errors", "model", "_version"},
-    {"formats", "config", "host", "leases", "readiness", "lifecycle", "records", "layout", "aio"},
+    {
+        *("formats", "config", "host", "leases", "readiness", "lifecycle", "records", "layout", "aio"),
+        *("presence", "breaker", "assignment", "graph", "conflicts", "outcomes"),
+    },
     {"backends"},
     {"services", "upkeep"},
     {"workspace"},

@@ -77,11 +77,13 @@ class Scribe:
 
     def merge(self, key: Key, base: str, tool: str, person: str, where: str = "") -> Draft:
         """Unite what the tool and a person each made of `base`; both texts survive (see `formats.unite`)."""
-        from mdcoord.formats.unite import unite
+        from mdcoord.formats.unite import unite, with_newline
 
         if person == base:
             return self.open(key, tool, where)
-        return _draft(unite(self, key, base, tool, person, where))
+        theirs = self.whole(key, person, where)
+        old, ours = (self.whole(key, with_newline(text, theirs.newline), where) for text in (base, tool))
+        return _draft(unite(old, ours, theirs, lambda document, body: self.with_views(document, body, None)))
 
     def keep_view_edits(self, key: Key, base: str, draft: Draft) -> Draft:
         """The document with what a person wrote inside a view since `base` put below it, where it is safe."""

@@ -7,23 +7,24 @@ below it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from mdcoord.errors import InvalidDocument, UsageError
 from mdcoord.formats.document import Document
 from mdcoord.formats.headmerge import merge_head
 from mdcoord.formats.merge import Clash, merge_fields, merge_text, same
 from mdcoord.formats.views import keep_hand_edit, strip_views, view_contents, with_prose
-from mdcoord.model import Change, Key
+from mdcoord.model import Change
 
-if TYPE_CHECKING:
-    from mdcoord.formats.revise import Scribe
+Refresh = Callable[[Document, str], Document]
+"""A document with another body, whose views show the document's fields."""
 
 
-def unite(scribe: Scribe, key: Key, base: str, tool: str, person: str, where: str) -> Document:
-    """The document that both texts became. Raises InvalidDocument where one of them cannot be read."""
-    theirs = scribe.whole(key, person, where)
-    old, ours = (scribe.whole(key, _with_newline(text, theirs.newline), where) for text in (base, tool))
+def unite(old: Document, ours: Document, theirs: Document, with_views: Refresh) -> Document:
+    """The document that the tool's (`ours`) and a person's version of `old` became.
+
+    All three have front matter and the same line ends. `with_views` makes the views of a body anew.
+    """
     fields = merge_fields(old.fields, ours.fields, theirs.fields)
     document = _with_head(old, ours, theirs, fields.change)
     body = theirs.body
@@ -33,7 +34,7 @@ def unite(scribe: Scribe, key: Key, base: str, tool: str, person: str, where: st
     if fields.clashes:
         body = _with_note(body, fields.clashes)
     body = with_view_edits(old.body, theirs.body, body)
-    return scribe.with_views(document, body, None)
+    return with_views(document, body)
 
 
 def _with_head(old: Document, ours: Document, theirs: Document, change: Change) -> Document:
@@ -51,7 +52,7 @@ def _with_head(old: Document, ours: Document, theirs: Document, change: Change) 
     return document if same(document.fields, wanted.fields) else wanted
 
 
-def _with_newline(text: str, newline: str) -> str:
+def with_newline(text: str, newline: str) -> str:
     """A text with the line ends of another version of it: some editors change them all."""
     own = "\r\n" if "\r\n" in text else "\n"
     return text if own == newline else text.replace(own, newline)

@@ -59,10 +59,15 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def keeps_order(old: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """True when dropping keys of `old` and adding others at its end gives the order of `wanted`."""
-    kept = [name for name in old if name in wanted]
-    return kept == list(wanted)[: len(kept)]
+def kept_names(old: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """The keys of `old` that can stay where they are; all others of `wanted` come behind them."""
+    kept: list[str] = []
+    behind = iter(old)
+    for name in wanted:
+        if name not in behind:
+            break
+        kept.append(name)
+    return kept
 
 
 def spell(path: Sequence[str | int]) -> str:

@@ -108,13 +108,16 @@ def literal(text: str, indent: int) -> Rendered | None:
     return Rendered(head, [pad + line if line else "" for line in lines])
 
 
-def block(value: Any, indent: int, style: str = "") -> Rendered:
-    """A value of a mapping in block style; `indent` is the column of what goes below its key."""
+def block(value: Any, indent: int, style: str = "", literals: bool = True) -> Rendered:
+    """A value of a mapping in block style; `indent` is the column of what goes below its key.
+
+    Without `literals`, text of several lines is quoted: a comment that follows could become part of it.
+    """
     if isinstance(value, dict) and value:
-        return Rendered("", entries(value, indent))
+        return Rendered("", entries(value, indent, literals))
     if isinstance(value, list) and value:
-        return Rendered("", [line for item in value for line in item_lines(item, indent)])
-    if isinstance(value, str) and style in ("", "|", ">"):
+        return Rendered("", items(value, indent, literals))
+    if isinstance(value, str) and style in ("", "|", ">") and literals:
         as_literal = literal(value, indent)
         if as_literal is not None:
             return as_literal
@@ -123,28 +126,31 @@ def block(value: Any, indent: int, style: str = "") -> Rendered:
     return Rendered(scalar(value, style), [])
 
 
-def entries(fields: dict[str, Any], indent: int) -> list[str]:
+def entries(fields: dict[str, Any], indent: int, literals: bool = True) -> list[str]:
     """The lines of a block mapping in column `indent`."""
     lines: list[str] = []
     pad = " " * indent
     for name, value in fields.items():
-        rendered = block(value, indent + STEP)
+        rendered = block(value, indent + STEP, literals=literals)
         lines.append(f"{pad}{key(name)}: {rendered.head}" if rendered.head else f"{pad}{key(name)}:")
         lines += rendered.lines
     return lines
 
 
-def item(value: Any, indent: int, style: str = "") -> Rendered:
-    """An item of a block list whose hyphen stands in column `indent - STEP`."""
+def item(value: Any, indent: int, style: str = "", literals: bool = True) -> Rendered:
+    """An item of a block list; `indent` is the column of what stands behind its hyphen."""
     if isinstance(value, dict) and value:
-        lines = entries(value, indent)
+        lines = entries(value, indent, literals)
         return Rendered(lines[0][indent:], lines[1:])
     if isinstance(value, list):
         return Rendered(flow(value), [])
-    return block(value, indent, style)
+    return block(value, indent, style, literals)
 
 
-def item_lines(value: Any, indent: int) -> list[str]:
-    """The lines of one item of a block list whose hyphen stands in column `indent`."""
-    rendered = item(value, indent + STEP)
-    return [" " * indent + "- " + rendered.head, *rendered.lines]
+def items(values: list[Any], indent: int, literals: bool = True) -> list[str]:
+    """The lines of the items of a block list whose hyphens stand in column `indent`."""
+    lines: list[str] = []
+    for value in values:
+        rendered = item(value, indent + STEP, literals=literals)
+        lines += (" " * indent + "- " + rendered.head, *rendered.lines)
+    return lines

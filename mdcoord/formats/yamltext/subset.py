@@ -192,6 +192,8 @@ def _learn(text: str) -> _Line:
         line = (column, hyphen, None, *_value(rest))
     elif value:
         line = (column, hyphen, key.strip('"'), *_value(value))
+    elif colon == ": ":
+        raise _Unknown  # a blank at the end of the line
     else:
         line = (column, hyphen, key.strip('"'), _OPEN, None)
     if len(text) <= _LONGEST_LEARNED:

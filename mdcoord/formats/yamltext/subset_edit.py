@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mdcoord.formats.fields import keeps_order, same
+from mdcoord.formats.fields import kept_names, same
 from mdcoord.formats.yamltext import emit
 
 
@@ -32,14 +32,15 @@ class _Editor:
 
     def mapping(self, at: int, column: int, old: dict[str, Any], wanted: dict[str, Any]) -> None:
         """Write the entries of a mapping whose first key stands in line `at`."""
-        if not keeps_order(old, wanted):
+        kept = set(kept_names(old, wanted))
+        if not kept and column:
             raise _TooHard
         for name, value in old.items():
             end = self.entry_end(at, column)
-            if name in wanted:
+            if name in kept:
                 self.entry(at, end, column, value, wanted[name])
             at = end
-        added = {name: value for name, value in wanted.items() if name not in old}
+        added = {name: value for name, value in wanted.items() if name not in kept}
         if added:
             self.written += emit.entries(added, column)
 
@@ -68,8 +69,7 @@ class _Editor:
             first = self.lines[at + 1]
             hyphen = len(first) - len(first.lstrip(" "))
             self.written += self.lines[at:end]
-            for item in wanted[len(old) :]:
-                self.written += emit.item_lines(item, hyphen)
+            self.written += emit.items(wanted[len(old) :], hyphen)
         else:
             raise _TooHard
 

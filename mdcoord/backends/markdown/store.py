@@ -13,15 +13,14 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
-from typing import Any, Final, NamedTuple
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Event, Listing, Revise, Unreadable
 from mdcoord.backends.markdown.catalog import Catalog
 from mdcoord.backends.markdown.fileio import FileIO, translated
 from mdcoord.backends.markdown.flock import Lock
 from mdcoord.backends.markdown.history import History, version_of
-from mdcoord.backends.markdown.log import EventLog
 from mdcoord.backends.markdown.memos import Memos
 from mdcoord.backends.markdown.swap import Leftover
 from mdcoord.errors import (
@@ -38,6 +37,9 @@ from mdcoord.formats.revise import Draft, Scribe
 from mdcoord.formats.templating import Templates
 from mdcoord.leases import Lease
 from mdcoord.model import ABSENT, ANY, ID_FIELD, KEEP, Change, Expect, Key, Record, Value, normalise_name
+
+if TYPE_CHECKING:
+    from mdcoord.backends.markdown.log import EventLog
 
 _PATIENCE: Final = 0.5
 """Seconds for which an unreadable file that is younger than two seconds is taken to be half saved."""
@@ -114,7 +116,6 @@ class MarkdownBackend(Backend):
         self._scribe = Scribe(Templates(own))
         self._history = History(self._files)
         self._catalog = Catalog(self._files, self._listable)
-        self._log = EventLog(self._files, self.location)
         self._memos = Memos(self._files)
         self._prepared = False
 
@@ -434,6 +435,12 @@ class MarkdownBackend(Backend):
         raise _nothing(key, self._path(key))
 
     # -- events ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _log(self) -> EventLog:
+        from mdcoord.backends.markdown.log import EventLog  # most commands look at no event
+
+        return EventLog(self._files, self.location)
 
     def append(
         self, channel: str, name: str, data: Mapping[str, Any], *, time: str, id: str | None = None

@@ -61,6 +61,14 @@ def progress(fields: Fields) -> str:
     return format_progress(share, done, total)
 
 
+def success_rate(metrics: Mapping[str, Any]) -> str:
+    """`100% (24/24)` from `success_rate`, `succeeded` and `total_tasks` of an agent's metrics."""
+    share, done, total = (metrics.get(key) for key in ("success_rate", "succeeded", "total_tasks"))
+    if number_of(done) is None or number_of(total) is None or number_of(share) is None:
+        return percent(share)
+    return format_progress(share, done, total, unit="")
+
+
 def duration(fields: Fields, now: Any = None) -> str:
     """The time from `started_at` to `completed_at`, `now` or `updated_at`; without these `duration_sec`."""
     seconds = _elapsed(fields, now)

@@ -22,12 +22,11 @@ from mdcoord.formats.derived import (
     listed,
     log_line,
     mapping,
-    number_of,
     pct,
-    percent,
     progress,
     remaining,
     rows,
+    success_rate,
 )
 from mdcoord.formats.labels import label_for
 from mdcoord.formats.markdown import block, is_table, item, json_block, one_line, reference, table
@@ -186,10 +185,8 @@ def _completion(entry: Row) -> str:
 @_block("metrics")
 def _agent_metrics(f: Fields) -> str:
     metrics = mapping(f.get("metrics"))
-    succeeded, total = metrics["succeeded"], metrics["total_tasks"]
-    counted = number_of(succeeded) is not None and number_of(total) is not None
     shown = {
-        "success_rate": percent(metrics["success_rate"]) + (f" ({succeeded}/{total})" if counted else ""),
+        "success_rate": success_rate(metrics),
         "avg_duration_sec": human_duration(metrics["avg_duration_sec"]),
         "total_tasks": one_line(metrics["total_tasks"]),
         "failed_tasks": one_line(metrics["failed_tasks"]),

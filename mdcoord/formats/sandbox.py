@@ -165,6 +165,7 @@ _MARKDOWN: dict[str, Callable[..., str]] = {
     "progress": derived.progress,
     "reference": markdown.reference,
     "remaining": derived.remaining,
+    "success_rate": derived.success_rate,
     "table": markdown.table,
     "upper": _upper,
 }

@@ -6,19 +6,18 @@ they print goes through `markdown.one_line` unless a filter made Markdown of it:
 Templates are code of the repository and trusted like it: the sandbox and the bounds (an output of 1 MiB,
 100,000 steps of `range`) stop accidents, not an author who wants to keep the processor busy.
 
-Jinja is imported only for a template that a workspace overrides or adds: see `packaged`.
+Jinja is imported only for a template that a workspace overrides or adds (see `packaged`), and nothing else
+that renders before something is rendered: most commands only read.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from mdcoord.errors import TemplateFailed
-from mdcoord.formats import packaged
-from mdcoord.formats.derived import listed, mapping, rows
 
 if TYPE_CHECKING:
     from mdcoord.formats.sandbox import Sandbox
@@ -50,10 +49,14 @@ class Templates:
 
     def has(self, name: str) -> bool:
         """Whether there is a template for this view."""
-        return name in packaged.PACKAGED or bool(_NAME.fullmatch(name) and self.overridden(name))
+        from mdcoord.formats.packaged import PACKAGED
+
+        return name in PACKAGED or bool(_NAME.fullmatch(name) and self.overridden(name))
 
     def render(self, name: str, fields: Mapping[str, Any]) -> str:
         """The content of view `name`: lines that all end in a line feed. Raises TemplateFailed."""
+        from mdcoord.formats import packaged
+
         if name in packaged.PACKAGED and not self.overridden(name):
             return packaged.render(name, fields)
         if self._sandbox is None:
@@ -82,18 +85,18 @@ def context(fields: Mapping[str, Any]) -> dict[str, Any]:
 
     Fields that hold lists and mappings hold them here whatever a person wrote: templates rely on it.
     """
+    from mdcoord.formats.derived import listed, mapping, rows
+
     seen = dict.fromkeys(_KNOWN) | dict(fields)
-    for shape, names in _SHAPES.items():
+    for shape, names in ((mapping, _MAPPINGS), (rows, _ROWS), (listed, _LISTS)):
         seen.update((name, shape(seen[name])) for name in names)
     seen["fields"] = dict(fields)
     return seen
 
 
-_SHAPES: dict[Callable[[Any], Any], tuple[str, ...]] = {
-    mapping: ("metadata", "metrics", "circuit_breaker", "data", "values"),
-    rows: ("active_tasks", "recent_completions", "logs", "acks"),
-    listed: ("acceptance", "blockers", "context", "depends_on", "dependencies", "next_steps", "samples"),
-}
+_MAPPINGS = ("metadata", "metrics", "circuit_breaker", "data", "values")
+_ROWS = ("active_tasks", "recent_completions", "logs", "acks")
+_LISTS = ("acceptance", "blockers", "context", "depends_on", "dependencies", "next_steps", "samples")
 _FIELDS_OF_THE_FORMAT = """
     schema title type status created_at last_updated notes
     task_id project_id priority assigned_agent needs depends_on not_before attempt retry_limit excused

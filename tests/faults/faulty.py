@@ -1,8 +1,8 @@
 """Failing single calls of the operating system, on purpose.
 
-`Faults` puts itself between the store's modules and `os`, `fcntl`, the swap of two files and `open`: it counts the
-calls that are made and lets one of them fail. Real files, real locks; only that one call does not do its work
-(or does it, and is interrupted on its way back).
+`Faults` puts itself between the store's modules and `os`, `fcntl`, the swap of two files and `open`: it
+counts the calls that are made and lets one of them fail. Real files, real locks; only that one call does
+not do its work (or does it, and is interrupted on its way back).
 """
 
 from __future__ import annotations
@@ -52,10 +52,23 @@ MODULES: tuple[ModuleType, ...] = (
     writers,
 )
 
-CALLS = frozenset(
-    "open close read pread write pwrite fsync ftruncate unlink link rename mkdir makedirs stat fstat lseek "
-    "fchmod fchown setxattr getxattr listxattr listdir scandir flock fcntl".split()
-)
+_READING = {
+    "open",
+    "close",
+    "read",
+    "pread",
+    "stat",
+    "fstat",
+    "lseek",
+    "getxattr",
+    "listxattr",
+    "listdir",
+    "scandir",
+}
+_WRITING = {"write", "pwrite", "fsync", "ftruncate", "fchmod", "fchown", "setxattr"}
+_NAMING = {"unlink", "link", "rename", "mkdir", "makedirs", "rmdir"}
+
+CALLS = _READING | _WRITING | _NAMING | {"flock", "fcntl"}
 
 Failure = Callable[[], BaseException]
 

@@ -1,4 +1,6 @@
-"""One call after the other fails, in every verb, until the verb runs through; and what must hold each time."""
+"""One call after the other fails, in every verb, until the verb runs through; and what must hold each
+time.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import fcntl
 import gc
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,10 @@ def prepared(verb: Verb, folder: Path, durability: str = "full") -> World:
 
 
 def sweep(verb: Verb, kind: str, scratch: Path) -> tuple[int, list[str]]:
-    """Let the calls of a verb fail one after the other. Returns how many did, and what was wrong after it."""
+    """Let the calls of a verb fail one after the other.
+
+    Returns how many did, and what was wrong after it.
+    """
     template = prepared(verb, scratch / "template")
     found: list[str] = []
     for number in range(1, LONGEST):
@@ -85,7 +90,8 @@ def _check(verb: Verb, world: World, faults: Faults | Interruption, before: Cont
     yield from _leaked(descriptors, faults)
     if faults.kind not in INTERRUPTS and faults.failed != "unlink":
         yield from (f"left over: {path}" for path in world.temporaries)
-    yield from afterwards(verb, world, done)
+    yield from afterwards([verb], world)
+    yield from (f"put aside: {path}" for path in world.put_aside)
 
 
 INTERRUPTED = ("KeyboardInterrupt", "MemoryError")
@@ -113,13 +119,14 @@ def invalid(content: Content) -> Iterator[str]:
     )
 
 
-def afterwards(verb: Verb, world: World, done: bool) -> Iterator[str]:
-    """A normal write to the same place works, and clears up."""
-    try:
-        verb.again(World(world.folder, "none"))
-    except Exception as error:
-        yield f"a later write fails: {error!r}"
-        return
+def afterwards(verbs: Sequence[Verb], world: World) -> Iterator[str]:
+    """Normal writes to the same places work, and clear up; first where the last verb wrote."""
+    for verb in reversed(verbs):
+        try:
+            verb.again(World(world.folder, "none"))
+        except Exception as error:
+            yield f"a later write fails: {error!r}"
+            return
     content = World(world.folder, "none").content()
     yield from invalid(content)
     yield from (f"left over after a later write: {path}" for path in world.temporaries)
@@ -144,8 +151,8 @@ def is_free(path: Path) -> bool:
 def _leaked(before: set[int], faults: Faults | Interruption) -> Iterator[str]:
     """Descriptors that stayed open.
 
-    One may when Ctrl-C comes just as it was opened. It does no harm: it only reads, or it has no lock and its file
-    is gone.
+    One may when Ctrl-C comes just as it was opened. It does no harm: it only reads, or it has no lock and
+    its file is gone.
     """
     leaked = _descriptors() - before
     if leaked:

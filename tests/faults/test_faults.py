@@ -1,7 +1,7 @@
 """Every call of the system that a verb makes fails once, in every way; and Ctrl-C comes at its lines.
 
-After each: the files can be read, what was acknowledged is there, what was refused is not, no lock is held, no
-descriptor and no temporary file stays, and a later write works.
+After each: the files can be read, what was acknowledged is there, what was refused is not, no lock is
+held, no descriptor and no temporary file stays, and a later write works.
 """
 
 from __future__ import annotations

@@ -50,7 +50,12 @@ class World:
     @property
     def temporaries(self) -> list[str]:
         """What writers left."""
-        return [str(path) for path in self.folder.rglob(".mdc-*")]
+        return [str(path) for path in self.folder.rglob(".mdc-*") if path.parent.name != "kept"]
+
+    @property
+    def put_aside(self) -> list[str]:
+        """What was kept because nobody could say what it is."""
+        return [str(path) for path in self.folder.glob(".state/kept/*")]
 
     def copy(self, folder: Path) -> World:
         """The same workspace in another folder."""

@@ -13,7 +13,6 @@ import marshal
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
 from typing import Final, NamedTuple
 
 from mdcoord.backends.base import Listing, Unreadable
@@ -45,18 +44,18 @@ Load = Callable[[Key, Record | None], Record]
 class ListedRecord(Record):
     """A record of a listing. Key, path and body are made when somebody looks at them: listings are long."""
 
-    @cached_property
+    @property
     def key(self) -> Key:
         """The kind and the id."""
         kind, _, rest = self.__dict__["_name"].partition("-")
         return Key(kind, rest[:-3])
 
-    @cached_property
+    @property
     def path(self) -> str:
         """The file."""
         return f"{self.__dict__['_folder']}{os.sep}{self.__dict__['_name']}"
 
-    @cached_property
+    @property
     def body(self) -> str:
         """The text below the front matter, as it is now; empty if the document is gone meanwhile."""
         load: Load = self.__dict__["_load"]

@@ -124,12 +124,17 @@ class Document:
 
     def with_body(self, body: str) -> Document:
         """The same front matter, byte for byte, with another body. Raises UsageError."""
-        head = fence.BOM if self.text.startswith(fence.BOM) else ""
-        if self._fences is not None:
-            head = self.text[: self._fences.body]
-            if body and not head.endswith("\n"):
-                head += self.newline
-        return _reread(head + _body_text(body), self.fields, self.where)
+        if self._fences is None:
+            head = fence.BOM if self.text.startswith(fence.BOM) else ""
+            return _reread(head + _body_text(body), self.fields, self.where)
+        head = self.text[: self._fences.body]
+        if body and not head.endswith("\n"):
+            return _reread(head + self.newline + _body_text(body), self.fields, self.where)
+        # What stands behind the closing fence changes nothing before it: there is nothing to read again.
+        document = Document(head + _body_text(body), self.fields, self.where, self._fences)
+        document._simple = self._simple
+        document._root = self._root
+        return document
 
     def with_front_matter(self, fields: Mapping[str, Any]) -> Document:
         """Adopt a text without front matter: put some before it and keep it byte for byte as body.

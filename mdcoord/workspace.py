@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mdcoord.backends.base import Backend, Unreadable
 from mdcoord.config import Config, load_config
-from mdcoord.errors import UsageError
+from mdcoord.errors import ConfigError, UsageError
 from mdcoord.host import Host
-from mdcoord.layout import explicit_root, find_root, new_root, state_folder
+from mdcoord.layout import Isolated, explicit_root, find_root, new_root, state_folder
 from mdcoord.lifecycle import Rules
 from mdcoord.model import KINDS, Value
 from mdcoord.records import EventRecord, Message, TypedRecord
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mdcoord.aio import Async
     from mdcoord.upkeep.archive import Summary
     from mdcoord.upkeep.check import Finding
+    from mdcoord.upkeep.configure import ConfigFile
     from mdcoord.upkeep.recover import Recovered
 
 __all__ = ["Claim", "Workspace"]
@@ -97,14 +98,7 @@ class Workspace:
         who: dict[str, Any] = {"agent": agent, "session": session, "host": host}
         if backend is not None:
             return cls(backend, **who)
-        named = where or _environment("MDCOORD_ROOT")
-        if isinstance(named, str) and "://" in named:
-            raise UsageError(f"{named[:80]!r} is no folder", hint="this version opens folders only")
-        if named:
-            root = explicit_root(Path(named).expanduser().resolve(), _isolated)
-        else:
-            root = find_root(Path.cwd(), _isolated)
-        return cls._at(root, **who)
+        return cls._at(_root_of(where, _isolated), **who)
 
     @classmethod
     def create(
@@ -127,6 +121,16 @@ class Workspace:
         workspace = cls._at(root, agent=agent, session=session, host=host)
         workspace.made = made
         return workspace
+
+    @staticmethod
+    def config_file(where: str | Path | None = None) -> ConfigFile:
+        """The configuration file for the workspace that `open` finds, also where settings in it are wrong.
+
+        Raises NotFound.
+        """
+        from mdcoord.upkeep.configure import ConfigFile
+
+        return ConfigFile(_root_of(where, _isolated_or_wrong))
 
     made: Sequence[Path] = ()
     """What `create` made or changed; empty when all was there."""
@@ -239,7 +243,7 @@ class Workspace:
         """What is wrong in this workspace; with `files`, only what is wrong in those."""
         from mdcoord.upkeep.check import check_workspace
 
-        findings = check_workspace(self.backend, self.host, self.root)
+        findings = check_workspace(self.backend, self.host, self.root, self.config)
         if files is None:
             return findings
         wanted = {Path(file).resolve() for file in files}
@@ -307,6 +311,22 @@ def _rules(config: Config) -> Rules:
     # Where nobody set a grace, it follows the ttl of each claim, not the configured one.
     grace = None if config.origin("grace") == "default" else config.grace
     return Rules(config.claim_ttl, config.retry_limit, config.heartbeat_interval, grace)
+
+
+def _root_of(where: str | Path | None, isolated: Isolated) -> Path:
+    named = where or _environment("MDCOORD_ROOT")
+    if isinstance(named, str) and "://" in named:
+        raise UsageError(f"{named[:80]!r} is no folder", hint="this version opens folders only")
+    if named:
+        return explicit_root(Path(named).expanduser().resolve(), isolated)
+    return find_root(Path.cwd(), isolated)
+
+
+def _isolated_or_wrong(folder: Path) -> bool:
+    try:
+        return _isolated(folder)
+    except ConfigError:
+        return False
 
 
 def _isolated(folder: Path) -> bool:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from mdcoord.config.files import Keys, Place, Source, sources
+from mdcoord.config.files import Keys, Place, Refuse, Source, refuse, sources
 from mdcoord.config.kinds import AUTO, Choice, Command, Flag, Kind, Seconds, Text, Texts, Whole
 from mdcoord.errors import ConfigError
 
@@ -215,13 +215,6 @@ SETTINGS: Final = {
 _BY_KEYS: Final = {setting.keys: setting for setting in SETTINGS.values()}
 _SECTIONS: Final = frozenset(keys[0] for keys in _BY_KEYS if len(keys) > 1)
 
-Refuse = Callable[[ConfigError], None]
-"""What to do about a setting that cannot be read; when it returns, the setting is passed over."""
-
-
-def _raise(error: ConfigError) -> None:
-    raise error
-
 
 def load_config(root: Path, environ: Mapping[str, str]) -> Config:
     """The settings for the workspace at `root`. Reads two files at most, a missing one costs a failed open.
@@ -231,29 +224,30 @@ def load_config(root: Path, environ: Mapping[str, str]) -> Config:
     return config_of(sources(project_folder(root)), environ)
 
 
-def config_of(files: Iterable[Source], environ: Mapping[str, str], refuse: Refuse = _raise) -> Config:
+def config_of(files: Iterable[Source], environ: Mapping[str, str], refuse: Refuse = refuse) -> Config:
     """The settings that files, the weakest first, and an environment make. Raises ConfigError.
 
-    Settings that contradict each other are always an error.
+    `refuse` is given each error; when it returns, the setting is left at its default.
     """
-    made: dict[str, tuple[Any, Place]] = {}
+    values: dict[str, Any] = {}
+    places: dict[str, Place] = {}
     overruled: dict[str, tuple[Place, ...]] = {}
     unknown: list[tuple[str, int, str]] = []
     for setting, value, place, read in _given(files, environ, unknown, refuse):
         try:
-            now = _read(setting, value, place, read), place
+            values[setting.name] = _read(setting, value, place, read)
         except ConfigError as error:
             refuse(error)
             continue
-        if setting.name in made:
-            overruled[setting.name] = (made[setting.name][1], *overruled.get(setting.name, ()))
-        made[setting.name] = now
-    return Config(
-        **{name: value for name, (value, _) in made.items()},
-        places={name: place for name, (_, place) in made.items()},
-        unknown=tuple(unknown),
-        overruled=overruled,
-    )
+        if weaker := places.get(setting.name):
+            overruled[setting.name] = (weaker, *overruled.get(setting.name, ()))
+        places[setting.name] = place
+    while True:
+        try:
+            return Config(**values, places=places, unknown=tuple(unknown), overruled=overruled)
+        except ConfigError as contradiction:
+            refuse(contradiction)
+            del values[contradiction.details["setting"]]
 
 
 def project_folder(root: Path) -> Path:

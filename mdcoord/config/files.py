@@ -8,7 +8,7 @@ has its section's line.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mdcoord.errors import ConfigError, InvalidDocument
@@ -23,6 +23,10 @@ CONFIG_FILE: Final = ".claude/workflow-config.yml"
 
 _MAX_BYTES = 1 << 20
 _TOML_TABLE = "tool.mdcoord"
+
+
+Refuse = Callable[[ConfigError], None]
+"""What to do about what cannot be read; when it returns, that is passed over."""
 
 
 class Place(NamedTuple):
@@ -53,16 +57,20 @@ class Source(NamedTuple):
         return Place(self.path, next((line for line in known if line), 1))
 
 
-def sources(project: Path) -> Iterator[Source]:
+def refuse(error: ConfigError) -> None:
+    """Raise it: what is done about an error where nobody says otherwise."""
+    raise error
+
+
+def sources(project: Path, refuse: Refuse = refuse) -> Iterator[Source]:
     """The configuration files of a project that exist, the weakest first. Raises ConfigError."""
-    path = project / CONFIG_FILE
-    data = _content(path)
-    if data is not None:
-        yield _yaml(str(path), _text(path, data))
-    path = project / "pyproject.toml"
-    data = _content(path)
-    if data is not None and _TOML_TABLE.encode() in data:
-        yield _toml(str(path), _text(path, data))
+    for path, read in ((project / CONFIG_FILE, yaml_source), (project / "pyproject.toml", _toml)):
+        try:
+            data = _content(path)
+            if data is not None and (read is not _toml or _TOML_TABLE.encode() in data):
+                yield read(str(path), _text(path, data))
+        except ConfigError as error:
+            refuse(error)
 
 
 def _content(path: Path) -> bytes | None:
@@ -86,7 +94,8 @@ def _text(path: Path, data: bytes) -> str:
         raise Place(str(path), line).error("it is not UTF-8", "save the file as UTF-8") from None
 
 
-def _yaml(path: str, text: str) -> Source:
+def yaml_source(path: str, text: str) -> Source:
+    """The text of a YAML file as a source. Raises ConfigError with its line."""
     text = text.replace("\r\n", "\n")
     text = re.sub(r"\A((?:[ \t]*(?:#.*)?\n)*)---[ \t]*(?=\n|\Z)", r"\1", text)
     marker = re.search(r"^(?:---|\.\.\.)(?=\s|\Z)", text, re.MULTILINE)

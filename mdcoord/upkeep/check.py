@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from mdcoord.backends.base import Backend, Listing
+from mdcoord.config import Config
+from mdcoord.config.problems import unknown_keys
 from mdcoord.host import Host, seconds_of, timestamp
 from mdcoord.layout import STATE, second_state
 from mdcoord.leases import MAX_SKEW
@@ -42,13 +44,17 @@ class Finding:
         return asdict(self)
 
 
-def check_workspace(backend: Backend, host: Host, root: Path | None = None) -> list[Finding]:
+def check_workspace(
+    backend: Backend, host: Host, root: Path | None = None, config: Config | None = None
+) -> list[Finding]:
     """Everything that is found, by path.
 
     Files that cannot be read, logs with problems, duplicate ids, dependencies on tasks that do not exist or
-    in a circle, stamps in the future, and a second place with claims (for a workspace that has a root).
+    in a circle, stamps in the future, keys of the configuration that are no settings, and a second place with
+    claims (for a workspace that has a root).
     """
     findings: list[Finding] = list(_second_state(root)) if root else []
+    findings += _settings(config) if config else ()
     tasks: Sequence[Record] = ()
     for kind in KINDS:
         if kind == "events":
@@ -71,6 +77,11 @@ def _second_state(root: Path) -> Iterator[Finding]:
             f"claims are kept here and in {root / STATE}, which is the one that counts",
             hint="use this workspace from one place only, and move this folder away when nobody is at work",
         )
+
+
+def _settings(config: Config) -> Iterator[Finding]:
+    for error in unknown_keys(config):
+        yield Finding(error.details["path"], error.message, error.details["line"], error.hint)
 
 
 def _unreadable(listing: Listing) -> Iterator[Finding]:

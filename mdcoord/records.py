@@ -295,7 +295,7 @@ class Progress(TypedRecord):
 
 
 class Message(TypedRecord):
-    """One message between instances."""
+    """One message between instances. Without `to` it is for all but its sender."""
 
     __slots__ = ()
     kind = "message"
@@ -303,9 +303,25 @@ class Message(TypedRecord):
     type = _text()
     subject = _text()
     description = _text()
+    to = _text()
     created_at = _text()
     in_reply_to = _text()
     acks = _list()
+
+    # `from` is a word of Python.
+    @property
+    def sender(self) -> str | None:
+        """The field `from`: who sent it."""
+        value = self.fields.get("from")
+        return value if isinstance(value, str) else None
+
+    @property
+    def pending(self) -> bool:
+        """Whether it waits to be acknowledged: by the caller if it is for him, else by its recipient."""
+        return bool(self["_pending"]) if "_pending" in self else False
+
+    def __repr__(self) -> str:
+        return f"<Message {self.id} {self.type} {self.subject}>"
 
 
 class EventRecord(Mapping[str, Any]):

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mdcoord.backends.base import Backend, Unreadable
 from mdcoord.config import Config, load_config
-from mdcoord.errors import ConfigError, UsageError
+from mdcoord.errors import ConfigError, InvalidName, UsageError
 from mdcoord.host import Host
 from mdcoord.layout import Isolated, explicit_root, find_root, new_root, state_folder
 from mdcoord.lifecycle import Rules
 from mdcoord.model import KINDS, Value
-from mdcoord.records import EventRecord, Message, TypedRecord
+from mdcoord.records import EventRecord, TypedRecord
 from mdcoord.services.agents import Agents
 from mdcoord.services.claim import Claim
 from mdcoord.services.documents import Documents, Where
@@ -27,6 +27,7 @@ from mdcoord.services.tasks import Tasks
 
 if TYPE_CHECKING:
     from mdcoord.aio import Async
+    from mdcoord.services.messages import Messages
     from mdcoord.upkeep.archive import Summary
     from mdcoord.upkeep.check import Finding
     from mdcoord.upkeep.configure import ConfigFile
@@ -35,12 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["Claim", "Workspace"]
 
 
-class _Messages(Documents[Message]):
-    kind = "message"
-
-
 class Workspace:
-    """One workspace as one caller sees it: its tasks, agents, events, context, metrics and progress.
+    """One workspace as one caller sees it: its tasks, agents, events, context, metrics, progress, messages.
 
     Open it with `Workspace.open()`, or make one with `Workspace.create()`. `agent` and `session` say who is
     calling; every verb that needs another identity takes it as an argument. Safe to share between threads.
@@ -189,6 +186,7 @@ class Workspace:
             "durability": self.config.durability,
             "agent": self.agent,
             "session": self.session,
+            "unread": self._unread(),
             **overview(self.backend, self.host, self._env.rules, tasks, agents, self.tasks.why),
         }
 
@@ -250,6 +248,13 @@ class Workspace:
         return [finding for finding in findings if self._resolved(finding.path) in wanted]
 
     @cached_property
+    def messages(self) -> Messages:
+        """Messages between instances; see `mdcoord.services.messages`."""
+        from mdcoord.services.messages import Messages
+
+        return Messages(self._env)
+
+    @cached_property
     def aio(self) -> Async:
         """The same workspace for asyncio; see `mdcoord.aio`.
 
@@ -278,6 +283,13 @@ class Workspace:
     def __repr__(self) -> str:
         return f"<Workspace {self.backend.name} {self.root or self.backend.location}>"
 
+    def _unread(self) -> int | None:
+        """How many messages wait for the caller; None for one who can get none."""
+        try:
+            return self.messages.unread() if self.agent else None
+        except InvalidName:
+            return None
+
     def _documents(self, kind: str) -> Documents[Any]:
         nouns: dict[str, Documents[Any]] = {
             "task": self.tasks,
@@ -288,7 +300,7 @@ class Workspace:
         }
         if kind not in KINDS or kind == "events":
             raise UsageError(f"{kind!r} is not a kind of document", hint="one of " + ", ".join(KINDS))
-        return nouns.get(kind) or _Messages(self._env)
+        return nouns.get(kind) or self.messages
 
     def _event_rows(
         self, where: Where, sort: str | None, limit: int | None, channel: str | None

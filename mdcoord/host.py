@@ -1,6 +1,6 @@
-"""This machine as a claim sees it: its clocks, its boot, and whether a process still lives.
+"""This machine as a claim sees it: its clocks, its boot, its dice, and whether a process still lives.
 
-One object, handed in wherever time or liveness matters, so that tests set the clock instead of sleeping.
+One object, handed in wherever time, chance or liveness matters, so that tests set them instead of waiting.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def seconds_of(stamp: object) -> float | None:
 
 
 class Host:
-    """Clocks and identity of the machine that this process runs on."""
+    """Clocks, chance and identity of the machine that this process runs on."""
 
     def now(self) -> float:
         """Wall clock, seconds since 1970. May jump; only for stamps that people read."""
@@ -50,6 +50,12 @@ class Host:
     def uptime(self) -> float:
         """Seconds since boot, counting sleep where the system can; comparable within one `boot` only."""
         return time.clock_gettime(_BOOT_CLOCK)
+
+    def chance(self) -> float:
+        """A random number from 0 to below 1, for jitter."""
+        import random
+
+        return random.random()
 
     @cached_property
     def name(self) -> str:
@@ -72,9 +78,7 @@ class Host:
         """When a process started, as an opaque text that tells it from a later one with the same id; "" if
         unknown.
         """
-        # Field 22 of /proc/PID/stat; the command's name, field 2, may hold blanks: cut after its bracket.
-        fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
-        return fields[19] if len(fields) > 19 else ""
+        return _own_start(pid) if pid == os.getpid() else _start_of(_stat(pid))
 
     def alive(self, pid: int, started: str) -> bool:
         """Whether this very process still runs; a zombie counts as gone, a doubt as alive."""
@@ -84,10 +88,24 @@ class Host:
             return False
         except PermissionError:
             pass
-        fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
-        if len(fields) <= 19:
+        fields = _stat(pid)
+        if not fields:
             return True
-        return fields[0] not in "ZX" and (not started or fields[19] == started)
+        return fields[0] not in "ZX" and (not started or _start_of(fields) in ("", started))
+
+
+@lru_cache(1)  # the pid tells a forked child from its parent
+def _own_start(pid: int) -> str:
+    return _start_of(_stat(pid))
+
+
+def _start_of(fields: list[str]) -> str:
+    return fields[19] if len(fields) > 19 else ""
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat behind the command's name, which may hold blanks and brackets."""
+    return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
 
 
 def _read(path: str) -> str:

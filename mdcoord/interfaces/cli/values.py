@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from mdcoord.formats.times import duration
+from mdcoord.formats.typed import share_of, steps_of, value_of
 
-
-def value_of(text: str) -> Any:
-    """A value as JSON if it is JSON (`3`, `true`, `["a"]`, `null`), else the text as it is."""
-    try:
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
-    except (ValueError, RecursionError):
-        return text
+__all__ = ["flat", "mapping_from", "nested", "number", "pair", "seconds", "share_of", "steps_of", "value_of"]
 
 
 def pair(text: str) -> tuple[str, Any]:
@@ -52,36 +46,6 @@ def seconds(text: str) -> float:
     if found is None:
         raise click.BadParameter(f"{text!r} is no duration; try 30s, 5m, 1h30m or 7d")
     return found
-
-
-def share_of(text: str) -> float | None:
-    """The number from 0 to 1 that a text means, None when it means none."""
-    number, slash, total = text.partition("/")
-    try:
-        if slash:
-            share = float(number) / float(total)
-        else:
-            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except (ValueError, ZeroDivisionError):
-        return None
-    return round(share, 6) if 0 <= share <= 1 else None
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    return number if number - number == 0 else _refuse(text)
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ValueError(text)
-
-
-def steps_of(text: str) -> dict[str, int]:
-    """The steps of `3500/10000` as `step` and `total_steps`; nothing for another text."""
-    step, _, total = text.partition("/")
-    if not (step.isdecimal() and total.isdecimal()):
-        return {}
-    return {"step": int(step), "total_steps": int(total)}
 
 
 def number(text: str | int) -> float:

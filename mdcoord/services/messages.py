@@ -201,8 +201,12 @@ class Messages(Documents[Message]):
         return self._readable(inbox.untold) if peek else self._delivered(name, inbox)
 
     def told(self, messages: Collection[str], agent: str | None = None) -> None:
-        """Note that an instance was told of these messages, by their ids."""
-        self._inboxes.told(self._instance(agent), messages)
+        """Note that an instance was told of these messages, as far as they wait for it.
+
+        Raises UsageError, InvalidName.
+        """
+        untold = self.inbox(agent).untold
+        self._inboxes.told(self._instance(agent), [name for name in messages if name in untold])
 
     def presence(self) -> Sequence[Instance]:
         """All instances that are registered or that ever looked for messages, by name."""

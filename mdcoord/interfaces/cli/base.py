@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
+from mdcoord.errors import MdcoordError
 from mdcoord.interfaces.cli.call import Call
 
 COMPLETE = "_MDCOORD_COMPLETE"
@@ -79,7 +80,27 @@ class _Everywhere(click.Command):
 
 
 class Verb(_Everywhere):
-    """One command. `example` is one line that works as it stands."""
+    """One command. `example` is one line that works as it stands.
+
+    When it is done it tells its caller of new messages (see `post`).
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        call = ctx.find_object(Call)
+        try:
+            result = super().invoke(ctx)
+        except MdcoordError as error:
+            _deliver(call, error)
+            raise
+        _deliver(call)
+        return result
+
+
+def _deliver(call: Call | None, error: MdcoordError | None = None) -> None:
+    if call and call.caller:
+        from mdcoord.interfaces.cli.post import deliver
+
+        deliver(call, error)
 
 
 class Group(_Everywhere, click.Group):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mdcoord.errors import UsageError
+from mdcoord.errors import MdcoordError, UsageError
 
 if TYPE_CHECKING:
     from mdcoord.workspace import Workspace
@@ -21,7 +23,8 @@ AGENT_VARIABLES: Final = ("MDCOORD_AGENT", "CLAUDE_INSTANCE_ID")
 class Call:
     """The options that every command takes, before or after the sub-command. The later one counts.
 
-    `named_agent` is what `--agent` says, without the environment.
+    `named_agent` is what `--agent` says, without the environment; `caller` is the workspace that a command
+    has opened, where it is known who calls.
     """
 
     def __init__(self) -> None:
@@ -29,6 +32,7 @@ class Call:
         self.backend: str | None = None
         self.named_agent: str | None = None
         self.json = False
+        self.caller: Workspace | None = None
 
     @property
     def agent(self) -> str | None:
@@ -37,7 +41,21 @@ class Call:
 
     def workspace(self) -> Workspace:
         """Open the workspace; it is closed when the command ends. Raises NotFound, ConfigError."""
-        return self._kept(self.open())
+        workspace = self._kept(self.open())
+        self.caller = workspace if workspace.agent else None
+        return workspace
+
+    @cached_property
+    def envelope(self) -> Mapping[str, Any]:
+        """What every JSON object of the answer carries besides its own.
+
+        `_unread`: how many messages wait for the caller, where it is known and there are any.
+        """
+        try:
+            unread = self.caller.messages.inbox().unread if self.caller else 0
+        except MdcoordError:
+            return {}  # the answer to what was asked does not depend on it
+        return {"_unread": unread} if unread else {}
 
     def open(self) -> Workspace:
         """Open the workspace; the caller closes it. Raises NotFound, ConfigError."""

@@ -39,7 +39,7 @@ def note(text: str) -> None:
 def put(call: Call, data: Mapping[str, Any], text: str | Callable[[], str]) -> None:
     """One object: as JSON, or else as this text."""
     if call.json:
-        write(json_line(data))
+        write(answer(call, data))
     else:
         write(text if isinstance(text, str) else text())
 
@@ -54,11 +54,16 @@ def put_all(
 ) -> None:
     """A list: one JSON object a line, or else a table. `empty` is said when there is nothing."""
     if call.json:
-        write("\n".join([json_line(_plain(item)) for item in items]))
+        write("\n".join([answer(call, item) for item in items]))
     elif items:
         write(table(heads, [row(item) for item in items]))
     elif empty:
         note(empty)
+
+
+def answer(call: Call, item: Any) -> str:
+    """A record or a mapping as one object of the answer, with what every object carries."""
+    return json_line({**_plain(item), **call.envelope})
 
 
 def json_line(value: Any) -> str:

@@ -25,6 +25,7 @@ def _text(found: dict[str, Any]) -> str:
     parts = [
         _where(found),
         _tasks(found),
+        _messages(found),
         _listed("Claims", ("ID", "AGENT", "PROGRESS", "TIME LEFT", "TITLE"), found["claims"], _claim),
         _listed("Agents", ("AGENT", "STATUS", "LAST SEEN"), found["agents"], _agent),
         _listed("Cannot be read", ("PROBLEM",), found["unreadable"], _unreadable),
@@ -46,6 +47,10 @@ def _tasks(found: dict[str, Any]) -> str:
     if found["stale"]:
         lines.append(clean(f"  stale: {', '.join(found['stale'])}"))
     return "\n".join(lines)
+
+
+def _messages(found: dict[str, Any]) -> str:
+    return f"Messages: {found['unread']} for you (mdcoord message list --pending)" if found["unread"] else ""
 
 
 def _listed(title: str, heads: tuple[str, ...], items: list[dict[str, Any]], row: Any) -> str:

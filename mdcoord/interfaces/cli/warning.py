@@ -27,11 +27,11 @@ def warn(
     for file in workspace.unreadable(kind, max_age=LISTED):
         text = f"left out: {located(file.path, file.line, file.message)}"
         place = {"path": file.path, "line": file.line}
-        _warn(call, InvalidDocument.code, text, **place, message=file.message, hint=file.hint)
+        notice(call, InvalidDocument.code, text, **place, message=file.message, hint=file.hint)
     if where is not None and not found:
         for name in _unknown(workspace, kind, where):
             message, hint = f"no {kind} has a field {name!r}", "a text stands in quotes"
-            _warn(call, "unknown_field", f"{message} ({hint})", field=name, message=message, hint=hint)
+            notice(call, "unknown_field", f"{message} ({hint})", field=name, message=message, hint=hint)
 
 
 def located(path: str, line: int | None, message: str) -> str:
@@ -51,5 +51,6 @@ def _unknown(workspace: Workspace, kind: str, where: str) -> list[str]:
     )
 
 
-def _warn(call: Call, code: str, text: str, **facts: Any) -> None:
+def notice(call: Call, code: str, text: str, **facts: Any) -> None:
+    """One warning on stderr; with --json as an object with its code and facts."""
     note(json_line({"warning": code, **facts}) if call.json else f"mdcoord: {clean(text)}")

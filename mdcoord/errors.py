@@ -78,6 +78,15 @@ class NotReady(Conflict):
     code, retryable = "not_ready", False
 
 
+class GateNotPassed(Conflict):
+    """A task that needs the quality gate has not passed it in its present attempt.
+
+    `details` has the `verdict`, None where it was not checked. The claim stands.
+    """
+
+    code, retryable = "gate_not_passed", False
+
+
 class ClaimLost(MdcoordError):
     """The claim that the caller relies on is not (or no longer) its own. Stop working on the task."""
 

@@ -97,6 +97,19 @@ def new_root(folder: Path, isolated: Isolated) -> Path:
     return next(_roots(folder, isolated))
 
 
+def project_here(project: Path, here: Path) -> Path:
+    """The folder of a project in the git work tree that `here` lies in.
+
+    Linked work trees share the workspace of the main one, but each has files of its own to look at.
+    """
+    checkout = checkout_of(here)
+    if checkout and checkout.linked and checkout.main and not project.is_relative_to(checkout.top):
+        if project.is_relative_to(checkout.main):
+            own = checkout.top / project.relative_to(checkout.main)
+            return own if own.is_dir() else project
+    return project
+
+
 def state_folder(root: Path) -> Path:
     """Where locks, leases and history of a workspace lie; the same place for everybody who uses it.
 

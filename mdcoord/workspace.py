@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mdcoord.backends.base import Backend, Unreadable
-from mdcoord.config import Config, load_config
+from mdcoord.config import Config, load_config, project_folder
 from mdcoord.errors import ConfigError, InvalidName, UsageError
 from mdcoord.host import Host
-from mdcoord.layout import Isolated, explicit_root, find_root, new_root, state_folder
+from mdcoord.layout import Isolated, explicit_root, find_root, new_root, project_here, state_folder
 from mdcoord.lifecycle import Rules
 from mdcoord.model import KINDS, Value
 from mdcoord.records import EventRecord, TypedRecord
@@ -28,6 +28,7 @@ from mdcoord.services.tasks import Tasks
 if TYPE_CHECKING:
     from mdcoord.aio import Async
     from mdcoord.services.messages import Messages
+    from mdcoord.services.quality import Quality
     from mdcoord.upkeep.archive import Summary
     from mdcoord.upkeep.check import Finding
     from mdcoord.upkeep.configure import ConfigFile
@@ -253,6 +254,19 @@ class Workspace:
         from mdcoord.services.messages import Messages
 
         return Messages(self._env)
+
+    @cached_property
+    def quality(self) -> Quality:
+        """The quality gate of the project: its checks and their reports."""
+        from mdcoord.services.quality import Quality
+
+        apart = str(self.root) if self.root else None
+        return Quality(self._env, self.tasks, self.config, self._project, apart)
+
+    def _project(self) -> str:
+        """Where the project's files are for who calls from here: a linked work tree has its own."""
+        project = project_folder(self.root) if self.root else Path.cwd()
+        return str(project_here(project, Path.cwd()))
 
     @cached_property
     def aio(self) -> Async:

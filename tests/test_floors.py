@@ -20,7 +20,7 @@ FLOORS = [
     {"errors", "model", "_version"},
     {
         *("formats", "config", "host", "leases", "readiness", "lifecycle", "records", "layout", "aio"),
-        *("presence", "breaker", "assignment", "graph", "conflicts", "outcomes"),
+        *("presence", "breaker", "assignment", "graph", "conflicts", "outcomes", "backoff", "gate"),
     },
     {"backends"},
     {"services", "upkeep"},

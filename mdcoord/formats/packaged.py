@@ -247,6 +247,32 @@ def _context_tables(f: Fields) -> str:
     return "\n\n".join(_section(heading(key), [table(value)]) for key, value in tables)
 
 
+@_block("title", "context_id", "data", "task_id", "last_updated", "created_by")
+def _quality_head(f: Fields) -> str:
+    data = mapping(f.get("data"))
+    return (
+        f"# Quality: {one_line(f.get('title') or f.get('context_id'))}\n\n"
+        f"**Verdict**: {one_line(data['verdict']).upper()}\n"
+        f"**Files**: {one_line(data['files'])}\n"
+        f"**Task ID**: {one_line(f.get('task_id'))}\n"
+        f"**Attempt**: {one_line(data['attempt'])}\n"
+        f"**Last Updated**: {one_line(f.get('last_updated'))}\n"
+        f"**Created By**: {one_line(f.get('created_by'))}"
+    )
+
+
+@_block("data")
+def _quality_checks(f: Fields) -> str:
+    checks = listed(mapping(f.get("data"))["checks"])
+    return _section("Checks", [table(checks)] if checks else [])
+
+
+@_block("data")
+def _quality_outputs(f: Fields) -> str:
+    outputs = mapping(mapping(f.get("data"))["output"])
+    return "\n\n".join(f"## Output of {one_line(key)}\n\n{block(text)}" for key, text in outputs.items())
+
+
 @_block("title", "metrics_type", "last_updated")
 def _metrics_head(f: Fields) -> str:
     name = one_line(f.get("title") or f.get("metrics_type"))
@@ -339,6 +365,7 @@ PACKAGED: Final[dict[str, tuple[Block, ...]]] = {
         _context_tables,
         _items_of("dependencies", "Dependencies", reference),
     ),
+    "quality": (_quality_head, _quality_checks, _quality_outputs),
     "metrics": (_metrics_head, _metrics_values, _metrics_samples),
     "message": (_message_head, _text_of("description", "Description"), _message_acks),
     "progress": (_progress_state, _items_of("blockers", "Blockers")),

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mdcoord.errors import InvalidDocument, UsageError
-from mdcoord.formats.fields import apply, plain, same
+from mdcoord.formats.fields import apply, count, plain, same
 from mdcoord.formats.yamltext import fence, subset
 from mdcoord.formats.yamltext.fault import Fault
+from mdcoord.formats.yamltext.limits import MAX_FILE, MAX_FRONT_MATTER, MAX_VALUES
 from mdcoord.model import Change, Path
 
 if TYPE_CHECKING:
@@ -101,14 +102,18 @@ class Document:
         return self.text[self._fences.body :]
 
     @property
+    def front_matter(self) -> str:
+        """The text between the lines of the fences; "" where there are none."""
+        return "" if self._fences is None else self.text[self._fences.start : self._fences.end]
+
+    @property
     def newline(self) -> str:
         """The line end of the first line; a line feed where there is none."""
         found = _NEWLINE.search(self.text)
         return found[0] if found else "\n"
 
     def edit(self, change: Change) -> Document:
-        """Apply the sets, deletes and appends of a change to the front matter (`fields.apply` says how
-        exactly).
+        """Apply the sets, deletes and appends of a change to the front matter, as `fields.apply` defines them.
 
         Only the text of the changed values changes. The result is parsed again and compared with what was
         meant, key order and types included. Raises UsageError for a change that does not fit the values, and
@@ -130,8 +135,11 @@ class Document:
         head = self.text[: self._fences.body]
         if body and not head.endswith("\n"):
             return _reread(head + self.newline + _body_text(body), self.fields, self.where)
+        text = head + _body_text(body)
+        if fence.size(text) > MAX_FILE:
+            raise UsageError(f"the document would have more than {MAX_FILE} bytes", hint="shorten the body")
         # What stands behind the closing fence changes nothing before it: there is nothing to read again.
-        document = Document(head + _body_text(body), self.fields, self.where, self._fences)
+        document = Document(text, self.fields, self.where, self._fences)
         document._simple = self._simple
         document._root = self._root
         return document
@@ -160,6 +168,7 @@ class Document:
             written = subset_edit.edit(source, self.fields, wanted)
         if written is None:
             written = self._general(source, wanted, named)
+        _refuse_too_large(written, wanted)
         return _verified(self.text[: fences.start] + written + self.text[fences.end :], wanted, self)
 
     def _general(self, source: str, wanted: dict[str, Any], named: dict[Path, set[int]]) -> str:
@@ -228,6 +237,20 @@ def _verified(text: str, wanted: dict[str, Any], before: Document) -> Document:
         line=line,
         column=1,
     )
+
+
+def _refuse_too_large(written: str, wanted: dict[str, Any]) -> None:
+    # A short text cannot hold too many values: counting them is for long ones.
+    if fence.size(written) > MAX_FRONT_MATTER:
+        raise UsageError(
+            f"the front matter would have more than {MAX_FRONT_MATTER} bytes",
+            hint="put long texts into the body or into files of their own",
+        )
+    if len(written) > MAX_VALUES and count(wanted) > MAX_VALUES:
+        raise UsageError(
+            f"the front matter would hold more than {MAX_VALUES} keys and values",
+            hint="keep large data in files of its own",
+        )
 
 
 def _named(deleted: tuple[Path, ...]) -> dict[Path, set[int]]:

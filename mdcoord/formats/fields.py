@@ -70,6 +70,13 @@ def kept_names(old: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     return kept
 
 
+def count(value: Any) -> int:
+    """How many keys and values a value holds, itself included, as `limits.MAX_VALUES` counts them."""
+    if isinstance(value, dict):
+        return 1 + len(value) + sum(map(count, value.values()))
+    return 1 + sum(map(count, value)) if isinstance(value, list) else 1
+
+
 def spell(path: Sequence[str | int]) -> str:
     """A path as people read it: `metadata.loss`, `logs[0].at`."""
     written = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)

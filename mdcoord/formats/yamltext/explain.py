@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from mdcoord.formats.yamltext.fault import Fault
@@ -71,6 +72,15 @@ _SENTENCES: tuple[tuple[str, str, str], ...] = (
     ("expected '<document start>'", "text follows the end of the mapping", "check the lines above it"),
 )
 
+_AT_START = (
+    "cannot start any token",
+    "alphabetic or numeric character",
+    "expected comment or line break",
+    "expected a comment or a line break",
+)
+_MISFIT = ("did not find expected key", "expected <block end>")
+_NEVER_FIRST = ("@", "`", "%", "\t")
+_WORDS = re.compile(r"[^,\[\]{}\r\n]*")
 _AT_CONTEXT = ("unexpected end of stream", "unexpected document indicator")
 
 
@@ -81,19 +91,33 @@ def explain(source: str, error: Any) -> Fault:
     if any(part in problem for part in _AT_CONTEXT) and getattr(error, "context_mark", None) is not None:
         mark = error.context_mark
     index = min(mark.index if mark is not None else 0, len(source))
-    if "cannot start any token" in problem:
-        return _bad_start(source, index)
+    if any(part in problem for part in _AT_START):
+        return _bad_start(source, _start_of_value(source, index))
+    if any(part in problem for part in _MISFIT) and source[source.rfind("\n", 0, index) + 1 : index].strip():
+        return Fault(
+            "more text follows a finished value",
+            index,
+            "put the whole value between quotes, or add what is missing",
+        )
     for part, message, hint in _SENTENCES:
         if part in problem:
             return Fault(message, index, hint)
     return Fault(problem, index, "check the line against the format, or quote the value")
 
 
+def _start_of_value(source: str, index: int) -> int:
+    """The character that the parser could not get past, or the indicator before the place that it reports."""
+    line = source.rfind("\n", 0, index) + 1
+    found = max(source.rfind(mark, line, index) for mark in ("*", "&", "|", ">"))
+    return found if found >= 0 and source[index : index + 1] not in _NEVER_FIRST else index
+
+
 def _bad_start(source: str, index: int) -> Fault:
     character = source[index : index + 1]
     if character == "\t":
         return Fault("a tab stands where only blanks may indent", index, "replace the tab by blanks")
-    rest = source[index:].split("\n", 1)[0].strip()
-    if '"' in rest or "\\" in rest or len(rest) > 60:
-        return Fault(f"a value cannot start with {character} unquoted", index, "put quotes around the value")
-    return Fault(f"a value cannot start with {character} unquoted", index, f'quote it: "{rest}"')
+    rest = _WORDS.match(source, index)
+    value = rest[0].strip() if rest else ""
+    simple = value and '"' not in value and "\\" not in value and len(value) <= 60
+    hint = f'quote it: "{value}"' if simple else "put quotes around the value"
+    return Fault(f"a value cannot start with {character} unquoted", index, hint)

@@ -25,16 +25,12 @@ class Fences(NamedTuple):
 def decode(data: bytes) -> str:
     """The bytes of a file as text, a byte order mark kept. Raises Fault with an index into the *bytes*."""
     if len(data) > MAX_FILE:
-        raise Fault(
-            f"the file has {len(data)} bytes, more than {MAX_FILE}",
-            0,
-            "keep large material in files of its own and name their paths here",
-        )
+        raise _file_too_large(len(data))
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise Fault("the file is UTF-16 or UTF-32, not UTF-8", 0, "save it as UTF-8")
     nul = data.find(b"\0")
     if nul >= 0:
-        wide = data.count(b"\0") * 3 > len(data)
+        wide = max(data[:64:2].count(0), data[1:64:2].count(0)) * 5 > len(data[:64]) * 2
         raise Fault(
             "the file looks like UTF-16 without a mark" if wide else "the file holds a NUL character",
             nul,
@@ -57,6 +53,8 @@ def split(text: str) -> Fences | None:
     the next line that is `---` or `...` and nothing else. A text that seems to have front matter but has
     not (no closing line, blank lines before it, a merge conflict) is an error, never taken for a body.
     """
+    if len(text) * 4 > MAX_FILE and size(text) > MAX_FILE:
+        raise _file_too_large(size(text))
     if text.startswith("---\n"):
         end = text.find("\n---\n", 3)
         if end >= 0 and text.find("\n---", 3, end) < 0 and text.find("\n...", 3, end) < 0:
@@ -83,6 +81,14 @@ def _checked(text: str, fences: Fences) -> Fences:
     if length * 4 > MAX_FRONT_MATTER and size(text[fences.start : fences.end]) > MAX_FRONT_MATTER:
         raise _too_large(fences.start)
     return fences
+
+
+def _file_too_large(size: int) -> Fault:
+    return Fault(
+        f"the file has {size} bytes, more than {MAX_FILE}",
+        0,
+        "keep large material in files of its own and name their paths here",
+    )
 
 
 def _too_large(index: int) -> Fault:

@@ -128,8 +128,11 @@ class _Builder:
             raise
         except yaml.YAMLError as error:
             raise explain(self.source, error) from None
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-            raise Fault(f"the YAML parser failed: {error}", 0, "simplify the front matter") from error
+        except MemoryError:
+            raise
+        except Exception as error:
+            # PyYAML also lets ValueError, OverflowError, RecursionError and others escape from its depths.
+            raise Fault(f"the YAML parser failed: {error}", 0, "quote the values or simplify them") from error
         return self._mapping_or_nothing()
 
     def _mapping_or_nothing(self) -> Node | None:
@@ -319,7 +322,7 @@ def _tagged(tag: str, text: str) -> Any:
 
 
 def _foreign_tag(tag: str, index: int) -> Fault:
-    return Fault(f"the tag {_tag_name(tag)} is not supported", index, "remove the tag")
+    return Fault(f"the tag {_tag_name(tag)} is not supported here", index, "remove the tag")
 
 
 def _tag_name(tag: str) -> str:

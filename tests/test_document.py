@@ -484,8 +484,8 @@ def test_small_edits(front: str, change: dict[str, Any] | None, wanted: str | No
 )
 def test_what_an_alias_repeats_is_not_changed(change: dict[str, Any]) -> None:
     text = in_fences(
-        "base: &b {a: 1}\nlist: &l\n  - 1\n  - 2\nholder:\n  in: &h x\n  out: y\nflow: [&f z,
-         w]\nrest: [*b, *l, *h, *f]\n"
+        "base: &b {a: 1}\nlist: &l\n  - 1\n  - 2\nholder:\n  in: &h x\n  out: y\n"
+        "flow: [&f z, w]\nrest: [*b, *l, *h, *f]\n"
     )
     with pytest.raises(InvalidDocument) as caught:
         edited(text, **change)

@@ -113,7 +113,7 @@ class Document:
         return found[0] if found else "\n"
 
     def edit(self, change: Change) -> Document:
-        """Apply the sets, deletes and appends of a change to the front matter, as `fields.apply` defines them.
+        """Apply the sets, deletes and appends of a change to the front matter (see `fields.apply`).
 
         Only the text of the changed values changes. The result is parsed again and compared with what was
         meant, key order and types included. Raises UsageError for a change that does not fit the values, and

@@ -19,16 +19,15 @@ def changed_files(folder: str, base: str | None = None, *, apart: str | None = N
     are left out, and so is everything in the folder `apart`. Paths are relative to the folder. None outside
     of git. Raises UsageError for a base that there is not.
     """
-    if _git(folder, "rev-parse", "--is-inside-work-tree") is None:
+    prefix = _git(folder, "rev-parse", "--show-prefix")
+    if prefix is None:
         if base is not None:
             raise UsageError(f"{folder} is not in a git repository", hint="name the files instead of a base")
         return None
-    found = {*_listed(folder, "ls-files", "--others", "--exclude-standard")}
-    since = _start(folder, base)
-    if since is None:
-        found.update(_listed(folder, "ls-files"))
-    else:
-        found.update(_listed(folder, "diff", "--name-only", "--relative", "--diff-filter=d", since, "--"))
+    found = {path.removeprefix(prefix) for path in _uncommitted(folder)}
+    if base is not None:
+        names = ("--name-only", "--relative", "--diff-filter=d")
+        found.update(_listed(folder, "diff-tree", "-r", "-z", *names, _parting(folder, base), "HEAD"))
     there = (name for name in found if os.path.isfile(os.path.join(folder, name)))
     return sorted(name for name in there if apart is None or not _inside(os.path.join(folder, name), apart))
 
@@ -38,10 +37,14 @@ def named_files(folder: str, files: Iterable[str]) -> list[str]:
     return sorted({_relative(folder, file) for file in files})
 
 
-def _start(folder: str, base: str | None) -> str | None:
-    """The commit to compare with; None where there is none yet."""
-    if base is None:
-        return _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
+def _uncommitted(folder: str) -> list[str]:
+    """What is staged, unstaged or untracked below a folder, as paths from the top of the repository."""
+    options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=all")
+    return [entry[3:] for entry in _listed(folder, "status", *options, "--", ".")]
+
+
+def _parting(folder: str, base: str) -> str:
+    """The commit at which the work parted from a base. Raises UsageError."""
     commit = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}")
     if commit is None:
         raise UsageError(
@@ -65,15 +68,14 @@ def _inside(path: str, folder: str) -> bool:
 
 
 def _listed(folder: str, *command: str) -> list[str]:
-    name, *rest = command
-    return [entry for entry in (_git(folder, name, "-z", *rest) or "").split("\0") if entry]
+    return [entry for entry in (_git(folder, *command) or "").split("\0") if entry]
 
 
 def _git(folder: str, *command: str) -> str | None:
     """What git prints; None when it fails, or is not installed."""
     import subprocess
 
-    # Without optional locks a look does not disturb a git that works here at the same time.
+    # A look must not take the lock of the index from a git that works here at the same time.
     environ = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
     try:
         done = subprocess.run(

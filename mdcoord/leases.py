@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mdcoord.errors import ClaimLost
 from mdcoord.host import Host, timestamp
@@ -26,6 +26,9 @@ GRACE: Final = 0.1
 
 MAX_SKEW: Final = 60.0
 """Seconds that the wall clocks of two machines may differ."""
+
+OVERDUE: Final = "it ran longer than its timeout"
+"""How the reason begins by which a claim was taken that lasted too long."""
 
 REMEMBERED_OPS: Final = 64
 """How many operation ids a lease remembers, so that a repeated request is answered instead of done again."""
@@ -48,7 +51,11 @@ class Claimant:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a task, and since when. `uptime` is the holder's clock since `boot` at the last renewal."""
+    """Who holds a task, and since when.
+
+    `uptime` is the holder's clock since `boot` at the last renewal, `began` the same clock when it was
+    claimed (None: on an earlier boot, or on another machine).
+    """
 
     agent: str
     session: str
@@ -64,6 +71,19 @@ class Holder:
     processes: str = ""
     pid: int | None = None
     started: str = ""
+    began: float | None = None
+
+
+class Bar(NamedTuple):
+    """Says that a task which conflicts with this one is at an attempt, or about to be (see `conflicts`).
+
+    `uptime` is the clock since `boot` when that was said, `at` the wall clock.
+    """
+
+    attempt: int
+    boot: str
+    uptime: float
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +92,14 @@ class Lease:
 
     `attempt` is the high-water mark: it never goes back, whatever happens to the document. `ops` are the ids
     of the last operations. `seen` is what other machines noticed: boot -> [token, beat, uptime of the first
-    sight].
+    sight]. `bars` are there for tasks that must not run at the same time, by their names.
     """
 
     attempt: int = 0
     holder: Holder | None = None
     ops: tuple[str, ...] = ()
     seen: Mapping[str, tuple[str, int, float]] = field(default_factory=dict)
+    bars: Mapping[str, Bar] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """As plain JSON data."""
@@ -87,6 +108,8 @@ class Lease:
             holder = self.holder
             data["holder"] = {name: getattr(holder, name) for name in Holder.__slots__}
             data["seen"] = {boot: list(sight) for boot, sight in self.seen.items()}
+        if self.bars:
+            data["bars"] = {task: list(bar) for task, bar in self.bars.items()}
         return data
 
     @classmethod
@@ -98,6 +121,7 @@ class Lease:
             holder=Holder(**holder) if holder else None,
             ops=tuple(data.get("ops", ())),
             seen={boot: (str(s[0]), int(s[1]), float(s[2])) for boot, s in data.get("seen", {}).items()},
+            bars={task: Bar(*bar) for task, bar in data.get("bars", {}).items()},
         )
 
     def did(self, op: str | None) -> bool:
@@ -109,16 +133,21 @@ class Lease:
         return self if op is None else replace(self, ops=(*self.ops, op)[-REMEMBERED_OPS:])
 
 
+def next_attempt(lease: Lease | None, floor: int) -> int:
+    """The number of the next claim; see `take`."""
+    return max(lease.attempt if lease else 0, floor) + 1
+
+
 def take(
     lease: Lease | None, who: Claimant, *, floor: int, ttl: float, host: Host, op: str | None = None
 ) -> Lease:
-    """The lease after `who` claimed the task; the caller has made sure that it is free.
+    """The lease after `who` claimed the task; the caller has made sure that it is free and no bar stands.
 
     The attempt is one above the high-water mark and above `floor` (the attempt in the document), whichever is
     more.
     """
-    attempt = max(lease.attempt if lease else 0, floor) + 1
-    now = host.now()
+    attempt = next_attempt(lease, floor)
+    now, uptime = host.now(), host.uptime()
     holder = Holder(
         agent=who.agent,
         session=who.session,
@@ -130,10 +159,11 @@ def take(
         beat=0,
         host=host.name,
         boot=host.boot,
-        uptime=host.uptime(),
+        uptime=uptime,
         processes=host.processes if who.pid else "",
         pid=who.pid,
         started=host.started(who.pid) if who.pid else "",
+        began=uptime,
     )
     return Lease(attempt, holder, lease.ops if lease else ()).after(op)
 
@@ -174,6 +204,7 @@ def renew(lease: Lease, host: Host, *, ttl: float | None = None) -> Lease:
         host=host.name,
         boot=host.boot,
         uptime=host.uptime(),
+        began=holder.began if holder.boot == host.boot else None,
     )
     return replace(lease, holder=renewed, seen={})
 
@@ -209,6 +240,22 @@ def over(lease: Lease | None, host: Host, grace: float | None = None) -> str | N
     now = host.now()
     long_ago = timestamp(now - max(MAX_SKEW, allowed - holder.ttl))
     return "it expired" if holder.renewed_at <= timestamp(now) and holder.expires_at < long_ago else None
+
+
+def overdue(lease: Lease | None, host: Host, timeout: float | None) -> str | None:
+    """Why the holder has had the task for too long, however alive it is; None while it has not.
+
+    Timed by the clock since boot where the claim was made on it, else by the wall clock, with MAX_SKEW to
+    spare and never for a stamp in the future.
+    """
+    holder = lease.holder if lease else None
+    if holder is None or timeout is None:
+        return None
+    if holder.boot == host.boot and holder.began is not None:
+        late = host.uptime() - holder.began > timeout
+    else:
+        late = holder.acquired_at < timestamp(host.now() - timeout - MAX_SKEW)
+    return f"{OVERDUE} of {timeout:g} s" if late else None
 
 
 def watch(lease: Lease, host: Host) -> Lease | None:

@@ -19,17 +19,33 @@ old file back, or the lease was lost:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from mdcoord.backoff import Backoff
+from mdcoord.conflicts import announced
 from mdcoord.errors import ClaimLost, Conflict, NotReady
-from mdcoord.host import Host, timestamp
-from mdcoord.leases import Claimant, Holder, Lease, drop, held, over, renew, take, watch
-from mdcoord.model import Change, Path, Record, Value
-from mdcoord.readiness import ENDED, OPEN, StatusOf, obstacles
+from mdcoord.host import Host, seconds_of, timestamp
+from mdcoord.leases import (
+    Claimant,
+    Holder,
+    Lease,
+    drop,
+    held,
+    next_attempt,
+    over,
+    overdue,
+    renew,
+    take,
+    watch,
+)
+from mdcoord.model import KEEP, Change, Path, Record, Value
+from mdcoord.readiness import DONE, ENDED, OPEN, Rivals, StatusOf, conflicts, obstacles, span
 
 IN_PROGRESS: Final = "in_progress"
+LONGEST_TTL: Final = 7 * 86400.0
+"""Seconds that a claim may last without being renewed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +53,28 @@ class Rules:
     """What applies where a task or a call says nothing itself. Times are seconds.
 
     `heartbeat` is how often a claim is renewed in the background, at most a third of its ttl. `grace` is how
-    long a claim is left alone after its end; None: a tenth of its ttl.
+    long a claim is left alone after its end; None: a tenth of its ttl. After `timeout` a claim may be taken
+    back however alive its holder is (None: never). `backoff` says how long a task that failed is left alone.
+    A task that has been waiting for `fallback_after` is for any agent, whatever it needs and whoever it is
+    assigned to (None: never).
     """
 
     ttl: float = 900.0
     retry_limit: int = 3
     heartbeat: float = 60.0
     grace: float | None = None
+    timeout: float | None = None
+    backoff: Backoff = field(default_factory=Backoff)
+    fallback_after: float | None = None
+
+
+class Unannounced(Exception):
+    """A task with conflicts is to be claimed: its bars must be set first, for this attempt."""
+
+    def __init__(self, record: Record, attempt: int) -> None:
+        super().__init__(f"{record.key.name} at attempt {attempt}")
+        self.record = record
+        self.attempt = attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +112,11 @@ def attempt_of(fields: Mapping[str, Value]) -> int:
     return _whole(fields.get("attempt"))
 
 
+def timeout_of(fields: Mapping[str, Value], rules: Rules) -> float | None:
+    """After how many seconds a claim on the task may be taken back from a holder that lives."""
+    return span(fields.get("timeout")) or rules.timeout
+
+
 def standing(record: Record, lease: Lease | None, host: Host, rules: Rules) -> Standing:
     """Who has the task, by its document and its lease together."""
     status = status_of(record.fields)
@@ -89,7 +125,8 @@ def standing(record: Record, lease: Lease | None, host: Host, rules: Rules) -> S
     if lease and lease.holder and lease.holder.session:
         if status in OPEN and attempt_of(record.fields) >= lease.attempt:
             return Standing(lease.holder, f"its document was set to {status}")
-        return Standing(lease.holder, over(lease, host, rules.grace))
+        ended = over(lease, host, rules.grace) or overdue(lease, host, timeout_of(record.fields, rules))
+        return Standing(lease.holder, ended)
     if status != IN_PROGRESS:
         return Standing()
     note = _note(record, lease, host, 0.0)
@@ -125,15 +162,16 @@ def claim(
     rules: Rules,
     *,
     statuses: StatusOf,
+    rivals: Rivals,
     can: frozenset[str] | None = None,
     ttl: float | None = None,
     op: str | None = None,
 ) -> Change | None:
     """Give the task to `who`; None when this very operation did so before and the claim still stands.
 
-    A task whose last attempt was used up by a holder that is gone becomes a dead letter instead: look at the
-    status of the record that the write returns. Raises NotReady, and ClaimLost for a repeated operation whose
-    claim has ended.
+    `rivals` tells whose bars stand on the task. A task whose last attempt was used up by a holder that is
+    gone becomes a dead letter instead: look at the status of the record that the write returns. Raises
+    NotReady, ClaimLost for a repeated operation whose claim has ended, and Unannounced.
     """
     lease, fields = lease_of(record), record.fields
     if lease and lease.did(op):
@@ -142,13 +180,21 @@ def claim(
     now = standing(record, lease, host, rules)
     if not now.free:
         raise not_ready(record, [now.describe()], mine=_same(now.holder, who))
-    reasons = obstacles(reopened(fields), statuses, host.stamp(), can, who.agent)
+    reasons = obstacles(
+        *(reopened(fields), statuses, host.stamp(), can, who.agent),
+        fallback=rules.fallback_after,
+        rivals=lambda _: rivals(record.key.id),
+    )
     if reasons:
         raise not_ready(record, reasons)
     if now.holder and now.ended and status_of(fields) == IN_PROGRESS and spent(fields, lease, rules):
         return recover(record, host, rules)
-    taken = take(lease, who, floor=attempt_of(fields), ttl=ttl or rules.ttl, host=host, op=op)
-    return replace(_taken(record, taken, who, host), append=_left(now, host))
+    attempt = next_attempt(lease, attempt_of(fields))
+    if conflicts(fields) and not announced(lease, record.key.id, attempt, host):
+        raise Unannounced(record, attempt)
+    ttl = ttl or min(span(fields.get("ttl")) or rules.ttl, LONGEST_TTL)
+    taken = take(lease, who, floor=attempt_of(fields), ttl=ttl, host=host, op=op)
+    return replace(_taken(record, taken, who, host), append=_left(record, now, host))
 
 
 def hold(record: Record, who: Claimant, host: Host, rules: Rules) -> Lease:
@@ -197,23 +243,47 @@ def complete(record: Record, lease: Lease, host: Host, result: Value, op: str | 
 
 
 def fail(record: Record, lease: Lease, host: Host, rules: Rules, error: str, op: str | None) -> Change:
-    """End an attempt badly: pending again, or dead when it was the last one."""
-    log = f"attempt {lease.attempt} failed: {error}"
-    return _back(record, lease, host, rules, log, {("error",): error}, op)
+    """End an attempt badly: pending again after a pause, or dead when it was the last one."""
+    log = _ended(f"attempt {lease.attempt} failed: {error}", "failed", record, lease.holder, host)
+    changes: dict[Path, Value] = {("error",): error}
+    if not spent(record.fields, lease, rules):
+        pause = rules.backoff.delay(used(record.fields, lease), host.chance())
+        if pause:
+            changes["not_before",] = timestamp(host.now() + pause)
+    return _back(record, lease, host, rules, log, changes, op)
 
 
-def release(record: Record, lease: Lease, host: Host, op: str | None) -> Change:
-    """Give the task back unharmed: the attempt does not count against the retry limit."""
-    return Change(
-        set={
-            ("status",): "pending",
-            ("updated_at",): host.stamp(),
-            ("excused",): _whole(record.fields.get("excused")) + 1,
-            **_again(record, lease),
-        },
-        delete=(("started_at",), *_unassign(record.fields)),
-        lease=drop(lease, op),
-    )
+def release(
+    record: Record,
+    lease: Lease,
+    host: Host,
+    op: str | None,
+    *,
+    reason: str | None = None,
+    lacks: Sequence[str] = (),
+) -> Change:
+    """Give the task back unharmed: the attempt does not count against the retry limit.
+
+    `reason` goes into the task's log. What its holder `lacks` is from then on among the task's needs, and the
+    task is not handed to that agent again unless it asks for it by its name.
+    """
+    fields, agent = record.fields, lease.holder.agent if lease.holder else ""
+    set_: dict[Path, Value] = {
+        ("status",): "pending",
+        ("updated_at",): host.stamp(),
+        ("excused",): _whole(fields.get("excused")) + 1,
+        **_again(record, lease),
+    }
+    append: dict[Path, list[Value]] = {}
+    if lacks:
+        known = _items(fields.get("needs"))
+        set_["needs",] = [*known, *(need for need in lacks if need not in known)]
+        set_["declined_by",] = [*(one for one in _items(fields.get("declined_by")) if one != agent), agent]
+        reason = "; ".join(filter(None, [f"it lacks {', '.join(lacks)}", reason]))
+    if reason:
+        append["logs",] = [{"at": host.stamp(), "message": f"given back by {agent}: {reason}"}]
+    delete = (("started_at",), *_unassign(fields))
+    return Change(set=set_, delete=delete, append=append, lease=drop(lease, op))
 
 
 def recover(record: Record, host: Host, rules: Rules) -> Change | None:
@@ -225,18 +295,21 @@ def recover(record: Record, host: Host, rules: Rules) -> Change | None:
     kept = lease or Lease(attempt_of(record.fields))
     if status_of(record.fields) != IN_PROGRESS:
         return Change(lease=drop(kept))
-    log = _left(now, host)["logs",][0]["message"]
+    (log,) = _left(record, now, host)["logs",]
     return _back(record, kept, host, rules, log, {}, None)
 
 
 def retry(record: Record, host: Host, op: str | None) -> Change | None:
-    """Make an ended task pending with a fresh set of attempts; None when it is pending already.
+    """Make an ended task pending with a fresh set of attempts; None when it is ready to be tried already.
 
-    Raises Conflict for a task in progress.
+    A task that waits until it may be tried again need not wait any longer. Raises Conflict for a task in
+    progress.
     """
     lease, status = lease_of(record), status_of(record.fields)
-    if status in OPEN or (lease and lease.did(op)):
+    if lease and lease.did(op):
         return None
+    if status in OPEN:
+        return _at_once(record, lease, host, op)
     if status == IN_PROGRESS:
         raise Conflict(
             f"{record.key.name} is in progress",
@@ -250,6 +323,7 @@ def retry(record: Record, host: Host, op: str | None) -> Change | None:
             ("excused",): max(attempt_of(record.fields), lease.attempt if lease else 0),
         },
         delete=(("completed_at",), ("progress",), ("started_at",), *_unassign(record.fields)),
+        append=_undone(record, host),
         lease=drop(lease or Lease(), op),
     )
 
@@ -258,8 +332,12 @@ def spent(fields: Mapping[str, Value], lease: Lease | None, rules: Rules) -> boo
     """Whether the present attempt is the last one that the retry limit allows."""
     limit = fields.get("retry_limit")
     allowed = rules.retry_limit if limit is None else _whole(limit)
-    used = max(attempt_of(fields), lease.attempt if lease else 0) - _whole(fields.get("excused"))
-    return used >= allowed
+    return used(fields, lease) >= allowed
+
+
+def used(fields: Mapping[str, Value], lease: Lease | None) -> int:
+    """How many attempts count, with the present one."""
+    return max(attempt_of(fields), lease.attempt if lease else 0) - _whole(fields.get("excused"))
 
 
 def recovery(after: Record, before: Standing) -> tuple[str, dict[str, Value]]:
@@ -323,7 +401,7 @@ def _back(
     lease: Lease,
     host: Host,
     rules: Rules,
-    log: str,
+    log: Value,
     changes: dict[Path, Value],
     op: str | None,
 ) -> Change:
@@ -338,18 +416,60 @@ def _back(
             **_again(record, lease),
         },
         delete=() if dead else (("started_at",), *_unassign(record.fields)),
-        append={("logs",): [{"at": now, "message": log}]},
+        append={("logs",): [log]},
         lease=drop(lease, op),
     )
 
 
-def _left(now: Standing, host: Host) -> dict[Path, list[Value]]:
+def _left(record: Record, now: Standing, host: Host) -> dict[Path, list[Value]]:
     """The line about the previous holder, for the task's own log."""
     if now.holder is None or now.ended is None:
         return {}
     whose = f"{now.holder.agent} (session {now.holder.session})" if now.holder.session else now.holder.agent
     message = f"taken from {whose or 'nobody known'}: {now.ended}"
-    return {("logs",): [{"at": host.stamp(), "message": message}]}
+    return {("logs",): [_ended(message, "lost", record, now.holder, host)]}
+
+
+def _ended(message: str, outcome: str, record: Record, holder: Holder | None, host: Host) -> Value:
+    """A line of the task's log about the end of an attempt: what became of it, whose it was, how long it ran.
+
+    What agents achieve is worked out from these lines (see `outcomes`).
+    """
+    began = seconds_of(record.fields.get("started_at"))
+    line: dict[str, Value] = {"at": host.stamp(), "message": message, "outcome": outcome}
+    if holder and holder.agent:
+        line["agent"] = holder.agent
+    if began is not None:
+        line["duration_sec"] = max(0.0, round(host.now() - began, 3))
+    return line
+
+
+def _undone(record: Record, host: Host) -> dict[Path, list[Value]]:
+    """The line about a success that is to be repeated: the fields that tell of it go."""
+    fields = record.fields
+    if status_of(fields) not in DONE:
+        return {}
+    at = fields.get("completed_at") or host.stamp()
+    line: dict[str, Value] = {
+        "at": at,
+        "message": "it was completed and is done again",
+        "outcome": "completed",
+    }
+    if fields.get("assigned_agent"):
+        line["agent"] = fields["assigned_agent"]
+    began, ended = seconds_of(fields.get("started_at")), seconds_of(fields.get("completed_at"))
+    if began is not None and ended is not None:
+        line["duration_sec"] = max(0.0, round(ended - began, 3))
+    return {("logs",): [line]}
+
+
+def _at_once(record: Record, lease: Lease | None, host: Host, op: str | None) -> Change | None:
+    """Let a pending task be claimed now."""
+    until = seconds_of(record.fields.get("not_before"))
+    if until is None or until <= host.now():
+        return None
+    kept = KEEP if op is None else (lease or Lease()).after(op)
+    return Change(set={("updated_at",): host.stamp()}, delete=(("not_before",),), lease=kept)
 
 
 def _unassign(fields: Mapping[str, Value]) -> tuple[Path, ...]:
@@ -382,7 +502,9 @@ def _adopt(lease: Lease | None, who: Claimant, host: Host, rules: Rules, attempt
 
 
 def _note(record: Record, lease: Lease | None, host: Host, ttl: float) -> Holder:
-    """Stands for the unknown holder of a task whose lease is lost; its document's changes are signs of life.
+    """Stands for the unknown holder of a task whose lease is lost.
+
+    Changes of its document are its signs of life.
     """
     now = host.now()
     return Holder(
@@ -406,3 +528,7 @@ def _same(holder: Holder | None, who: Claimant) -> bool:
 
 def _whole(value: Any) -> int:
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0
+
+
+def _items(value: Value) -> list[Value]:
+    return value if isinstance(value, list) else []

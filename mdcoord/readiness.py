@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
+from mdcoord.formats.times import duration
 from mdcoord.host import seconds_of
 from mdcoord.model import Key, Record
 
 OPEN: Final = frozenset(["pending"])
 DONE: Final = frozenset(["completed", "complete", "done"])
-ENDED: Final = DONE | {"failed", "dead", "cancelled"}
+UNDONE: Final = frozenset(["failed", "dead", "cancelled"])
+"""A task that ended so blocks those that depend on it until somebody retries it."""
+ENDED: Final = DONE | UNDONE
 
 StatusOf = Callable[[str], str | None]
 """The status of the task with this id (without the kind's prefix), None when there is no such task."""
+
+Rivals = Callable[[str], Iterable[str]]
+"""The tasks in progress that must not run at the same time as the one with this id."""
 
 
 def task_id(fields: Mapping[str, Any]) -> str:
@@ -30,9 +36,20 @@ def rank(fields: Mapping[str, Any]) -> tuple[float, str, str]:
 
 def dependencies(fields: Mapping[str, Any]) -> list[str]:
     """The ids (without prefix) of the tasks that this one waits for."""
-    listed = fields.get("depends_on") or []
-    listed = listed if isinstance(listed, list) else [listed]
-    return [str(item).lower().removeprefix("task-") for item in listed]
+    return _ids(fields.get("depends_on"))
+
+
+def conflicts(fields: Mapping[str, Any]) -> list[str]:
+    """The ids (without prefix) of the tasks that must not run while this one does."""
+    return _ids(fields.get("conflicts_with"))
+
+
+def span(value: object) -> float | None:
+    """Seconds of a duration in a document: a positive number, or a text like `30m`; None for all else."""
+    seconds = duration(value) if isinstance(value, str) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
+        return None
+    return float(seconds)
 
 
 def obstacles(
@@ -41,25 +58,48 @@ def obstacles(
     now: str,
     can: Collection[str] | None = None,
     agent: str | None = None,
+    *,
+    fallback: float | None = None,
+    rivals: Rivals | None = None,
 ) -> list[str]:
     """Why a task cannot be claimed, each reason a phrase; empty when it is ready.
 
     `now` is a timestamp. With `can` the needs must be among those capabilities; with `agent` a task assigned
-    to another agent is not for this one. Claims in force are not looked at here: the lease decides.
+    to another agent is not for this one. A task that has been waiting for `fallback` seconds is for anybody.
+    `rivals` tells which tasks are in its way. Claims in force are not looked at here: the lease decides.
     """
-    reasons = []
     status = str(fields.get("status") or "pending")
-    if status not in OPEN:
-        reasons.append(f"its status is {status}")
+    reasons = [] if status in OPEN else [f"its status is {status}"]
     for other in dependencies(fields):
         found = status_of(other)
         if found is None:
             reasons.append(f"it depends on task {other}, which does not exist")
+        elif found in UNDONE:
+            reasons.append(f"it is blocked: it depends on task {other}, which is {found}")
         elif found not in DONE:
             reasons.append(f"it depends on task {other}, which is {found}")
+    if rivals is not None:
+        for other in rivals(task_id(fields)):
+            reasons.append(f"it conflicts with task {other}, which is in progress")
     not_before = fields.get("not_before")
     if not_before and _later(not_before, now):
         reasons.append(f"it is not to start before {not_before}")
+    if (can is not None or agent is not None) and not _waited(fields, now, fallback):
+        reasons += _reserved(fields, can, agent, status)
+    return reasons
+
+
+def declined(fields: Mapping[str, Any], agent: str) -> bool:
+    """Whether an agent gave the task back because it lacks what the task needs."""
+    listed = fields.get("declined_by")
+    return isinstance(listed, list) and agent in listed
+
+
+def _reserved(
+    fields: Mapping[str, Any], can: Collection[str] | None, agent: str | None, status: str
+) -> list[str]:
+    """Why a task is for others."""
+    reasons = []
     if can is not None:
         missing = [str(need) for need in fields.get("needs") or [] if need not in can]
         if missing:
@@ -68,6 +108,16 @@ def obstacles(
     if agent is not None and assigned and assigned != agent and status in OPEN:
         reasons.append(f"it is assigned to {assigned}")
     return reasons
+
+
+def _waited(fields: Mapping[str, Any], now: str, fallback: float | None) -> bool:
+    """Whether a task could have been claimed for so long that it is anybody's."""
+    if fallback is None:
+        return False
+    stamps = [seconds_of(fields.get(name)) for name in ("created_at", "assigned_at", "not_before")]
+    since = max((stamp for stamp in stamps if stamp is not None), default=None)
+    present = seconds_of(now)
+    return since is not None and present is not None and present - since >= fallback
 
 
 def statuses(records: Iterable[Record]) -> dict[str, str]:
@@ -83,6 +133,13 @@ def statuses(records: Iterable[Record]) -> dict[str, str]:
 def key_of(identifier: str) -> Key:
     """The key of a task from an id as dependencies name it."""
     return Key.of("task", identifier)
+
+
+def _ids(listed: Any) -> list[str]:
+    if not listed:
+        return []
+    items = listed if isinstance(listed, list) else [listed]
+    return [str(item).lower().removeprefix("task-") for item in items]
 
 
 def _later(stamp: object, now: str) -> bool:

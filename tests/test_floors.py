@@ -24,7 +24,7 @@ FLOORS = [
     },
     {"backends"},
     {"services", "upkeep"},
-    {"workspace"},
+    {"workspace", "coordination"},
     {"interfaces"},
     {"__main__"},
 ]

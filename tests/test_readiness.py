@@ -36,7 +36,10 @@ def test_other_statuses_are_not(status: Any) -> None:
         (["open"], ["it depends on task open, which is pending"]),
         (
             ["off", "none"],
-            ["it depends on task off, which is cancelled", "it depends on task none, which does not exist"],
+            [
+                "it is blocked: it depends on task off, which is cancelled",
+                "it depends on task none, which does not exist",
+            ],
         ),
         ([122], ["it depends on task 122, which does not exist"]),
     ],

@@ -95,6 +95,7 @@ def test_an_event_that_cannot_be_published_costs_nothing_else(host: FakeHost) ->
     with Workspace(Mute(), agent="ada", host=host) as w:
         w.tasks.create("x", id="one")
         assert w.tasks.claim(heartbeat=False).fail("no").status == "pending"
+        host.forward(60)
         w.tasks.claim(heartbeat=False)
         host.forward(OVER)
         assert w.tasks.claim(heartbeat=False).attempt == 3

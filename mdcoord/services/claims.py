@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from mdcoord.conflicts import barred, standing_bars, under_way
 from mdcoord.errors import (
     Busy,
     ClaimLost,
@@ -17,14 +18,18 @@ from mdcoord.errors import (
     NotReady,
     UsageError,
 )
-from mdcoord.leases import Claimant, Lease
+from mdcoord.leases import OVERDUE, Claimant, Lease
 from mdcoord.lifecycle import (
+    IN_PROGRESS,
+    LONGEST_TTL,
     Standing,
+    Unannounced,
     attempt_of,
     claim,
     complete,
     fail,
     hold,
+    not_ready,
     progress,
     recovery,
     release,
@@ -33,6 +38,7 @@ from mdcoord.lifecycle import (
     status_of,
 )
 from mdcoord.model import Change, Key, Path, Record, Value
+from mdcoord.readiness import conflicts
 from mdcoord.records import Task
 from mdcoord.services.beater import Beater
 from mdcoord.services.claim import Claim
@@ -40,8 +46,7 @@ from mdcoord.services.documents import Documents
 from mdcoord.services.env import Env
 from mdcoord.services.events import TASKS, announce
 from mdcoord.services.queue import Queue
-
-LONGEST_TTL = 7 * 86400.0
+from mdcoord.services.roster import Member, Roster
 
 
 class Claims(Documents[Task]):
@@ -58,6 +63,7 @@ class Claims(Documents[Task]):
     def __init__(self, env: Env) -> None:
         super().__init__(env)
         self._queue = Queue(env)
+        self._roster = Roster(env)
         self._beater = Beater()
 
     def claim(
@@ -76,8 +82,10 @@ class Claims(Documents[Task]):
         """Claim this task, or without an id the best one that is ready: highest priority, then oldest.
 
         `can` are the agent's capabilities: a task with other `needs` is not for it. Without `can`, those that
-        the agent registered count; a task claimed by its id needs none. The claim lasts `ttl` seconds from
-        its last renewal. With `heartbeat` it is renewed in the background, and is over as soon as this
+        the agent registered count; a task claimed by its id needs none. A registered agent may hold so many
+        tasks as its document (else the configuration) says, and none while its breaker is open. The claim
+        lasts `ttl` seconds from its last renewal (None: as the task or the configuration says). With
+        `heartbeat` it is renewed in the background, and is over as soon as this
         process is gone; without, it is over with the process `pid`, if one is given. `wait` bounds (in
         seconds) the waiting for locks.
 
@@ -167,6 +175,7 @@ class Claims(Documents[Task]):
         who = self._env.claimant(agent, session, token)
         task = self._held(id, who, op, lambda record, lease: complete(record, lease, host, result, op))
         self._queue.completed(task.id)
+        self._roster.succeeded(who.agent or str(task.record.fields.get("assigned_agent") or ""))
         self._routine("task_completed", task, who, op)
         return task
 
@@ -182,16 +191,24 @@ class Claims(Documents[Task]):
     ) -> Task:
         """End this attempt badly.
 
-        The task is pending again, or dead after its last attempt. Raises ClaimLost, NotFound, Busy.
+        The task is pending again, not to be claimed before a pause that grows with each failure, or dead
+        after its last attempt. Raises ClaimLost, NotFound, Busy.
         """
         env, op = self._env, _op("fail", op)
         who = env.claimant(agent, session, token)
-        task = self._held(
-            id, who, op, lambda record, lease: fail(record, lease, env.host, env.rules, error, op)
-        )
+        failed: list[str] = []
+
+        def step(record: Record, lease: Lease) -> Change:
+            failed[:] = [lease.holder.agent] if lease.holder else []
+            return fail(record, lease, env.host, env.rules, error, op)
+
+        task = self._held(id, who, op, step)
         self._queue.forget()
         name = "task_dead" if task.status == "dead" else "task_failed"
-        announce(env, TASKS, name, {**_story(task, who), "error": error}, op)
+        story = {**_story(task, who), **({"agent": failed[0]} if failed else {}), "error": error}
+        announce(env, TASKS, name, story, op)
+        for name in failed:
+            self._roster.failed(name)
         return task
 
     def release(
@@ -202,14 +219,23 @@ class Claims(Documents[Task]):
         agent: str | None = None,
         session: str | None = None,
         op: str | None = None,
+        reason: str | None = None,
+        lacks: Sequence[str] = (),
     ) -> Task:
         """Give the task back; the attempt does not count against the retry limit.
 
+        `reason` goes into the task's log. `lacks` are capabilities that the task needs and its holder has
+        not: they are added to what the task needs, and it is not handed to this agent again.
         Raises ClaimLost, NotFound, Busy.
         """
-        host, op = self._env.host, _op("release", op)
+        host, op, lacks = self._env.host, _op("release", op), texts(lacks, "lacks")
         who = self._env.claimant(agent, session, token)
-        task = self._held(id, who, op, lambda record, lease: release(record, lease, host, op))
+        task = self._held(
+            id,
+            who,
+            op,
+            lambda record, lease: release(record, lease, host, op, reason=reason, lacks=lacks),
+        )
         self._queue.forget()
         self._routine("task_released", task, who, op)
         return task
@@ -217,7 +243,8 @@ class Claims(Documents[Task]):
     def retry(self, id: str, *, op: str | None = None) -> Task:
         """Make an ended task pending again, with a fresh set of attempts.
 
-        Raises Conflict for one in progress.
+        A pending one that waits to be tried again need not wait any longer. Raises Conflict for one in
+        progress.
         """
         env, op = self._env, _op("retry", op)
         task = self._typed(self._env.write(self._key(id), lambda record: retry(record, env.host, op)))
@@ -242,7 +269,11 @@ class Claims(Documents[Task]):
                 return None
             return step(record, hold(record, who, env.host, env.rules))
 
-        return self._typed(self._env.write(self._key(id), decide))
+        try:
+            return self._typed(env.write(self._key(id), decide))
+        except ClaimLost:
+            env.tally.add("claims_lost")
+            raise
 
     def _status(self, task: str) -> str | None:
         """The status of a dependency as it is now, None when there is no such task."""
@@ -252,6 +283,22 @@ class Claims(Documents[Task]):
             return None
         except MdcoordError as error:
             return f"not readable ({error.message})"
+
+    def _runs(self, task: str) -> bool:
+        """Whether a task is in progress under a claim that is not over."""
+        try:
+            record = self._backend.read(self._backend.resolve("task", task))
+        except MdcoordError:
+            return False
+        return runs(self._env, record)
+
+    def _bars(self, record: Record) -> list[str]:
+        """The tasks whose bars on this one stand (see `conflicts`)."""
+        return standing_bars(record.lease, record.key.id, self._attempt, self._runs, self._env.host)
+
+    def _attempt(self, task: str) -> int:
+        lease: Lease | None = self._backend.lease(Key("task", task))
+        return lease.attempt if lease else 0
 
     def _routine(self, name: str, task: Task, who: Claimant, op: str | None = None) -> None:
         if self._env.all_events:
@@ -271,10 +318,15 @@ class _Taking:
         self._can = can
         self._ttl = ttl
         self._op = op
+        self._roster = claims._roster
         self._before = Standing()
 
     def by_id(self, key: Key, wait: float) -> Record:
         """Claim this very task. Raises NotReady."""
+        lease: Lease | None = self._backend.lease(key) if self._op else None
+        member = None if lease and lease.did(self._op) else self._roster.member(self._who.agent)
+        if member and (refusal := self._roster.refusal(member)):
+            raise self._unwilling(key, refusal)
         record = self._take(key, wait)
         if record is None:
             raise NotReady(
@@ -283,6 +335,8 @@ class _Taking:
                 task=key.name,
                 reasons=["its status is dead"],
             )
+        if refusal := self._beyond(member, record):
+            raise self._unwilling(key, refusal)
         return record
 
     def next(self, queue: Queue, wait: float) -> Record:
@@ -293,13 +347,16 @@ class _Taking:
         done = self._done_before()
         if done is not None:
             return done
-        if self._can is None:
-            self._can = self._registered()
+        member = self._roster.member(self._who.agent)
+        if member and (refusal := self._roster.refusal(member)):
+            raise self._nothing(queue.snapshot().tally, refusal)
+        if self._can is None and member and member.capabilities:
+            self._can = member.capabilities
         begun = time.monotonic()
         while True:
             snapshot = queue.snapshot()
             busy: Busy | None = None
-            for candidate in snapshot.candidates(self._who.agent, self._can, self._env.host.stamp()):
+            for candidate in snapshot.candidates(self._who.agent, self._can, self._env, member):
                 try:
                     record = self._try(candidate, sure=snapshot.made >= begun)
                 except Busy as error:
@@ -307,6 +364,8 @@ class _Taking:
                     continue
                 snapshot.gone.add(candidate.key)
                 if record is not None:
+                    if refusal := self._beyond(member, record):
+                        raise self._nothing(snapshot.tally, refusal)
                     return record
             if snapshot.made < begun:
                 queue.refresh()
@@ -330,16 +389,62 @@ class _Taking:
         try:
             return self._take(candidate.key, 0)
         except (NotReady, ClaimLost, NotFound, InvalidDocument):
+            self._env.tally.add("races_lost")
             return None  # somebody was faster, or edited it
 
     def _take(self, key: Key, wait: float) -> Record | None:
-        record = self._backend.write(key, self._decide, wait=wait)
+        try:
+            record = self._backend.write(key, self._decide, wait=wait)
+        except Unannounced as found:
+            self._announce(found.record, found.attempt, wait)
+            record = self._backend.write(key, self._decide, wait=wait)
         if self._before.holder:
             announce(self._env, TASKS, *recovery(record, self._before))
+            if (self._before.ended or "").startswith(OVERDUE):
+                self._roster.failed(self._before.holder.agent)
         if status_of(record.fields) == "dead":
             return None
         self._claims._routine("task_claimed", self._claims._typed(record), self._who, self._op)
         return record
+
+    def _announce(self, record: Record, attempt: int, wait: float) -> None:
+        """Put the bars of a task with conflicts, or raise NotReady where one of the others is in the way."""
+        env, name = self._env, record.key.id
+        for key in sorted({record.key, *self._rivals(record)}):
+
+            def decide(found: Record) -> Change:
+                blocking = self._claims._bars(found) if found.key == record.key else _taken(found, env)
+                if blocking:
+                    reasons = [f"it conflicts with task {other}, which is in progress" for other in blocking]
+                    raise not_ready(record, reasons)
+                return Change(lease=barred(found.lease, name, attempt, env.host))
+
+            self._backend.write(key, decide, wait=wait)
+
+    def _rivals(self, record: Record) -> list[Key]:
+        """The tasks that this one conflicts with, as far as they exist."""
+        found = []
+        for other in conflicts(record.fields):
+            try:
+                found.append(self._backend.resolve("task", other))
+            except MdcoordError:
+                continue
+        return found
+
+    def _beyond(self, member: Member | None, record: Record) -> str | None:
+        """Why a claim that was just made goes beyond what the agent may hold; it is given back then."""
+        lease: Lease | None = record.lease
+        refusal = self._roster.enrol(member, record.key, lease.attempt) if member and lease else None
+        if refusal is None:
+            return None
+        env, who = self._env, self._who
+        self._backend.write(
+            record.key,
+            lambda found: release(found, hold(found, who, env.host, env.rules), env.host, None),
+            wait=env.lock_timeout,
+        )
+        self._claims.refresh()
+        return refusal
 
     def _decide(self, record: Record) -> Change | None:
         self._before = Standing()
@@ -350,6 +455,7 @@ class _Taking:
             env.host,
             env.rules,
             statuses=self._claims._status,
+            rivals=lambda _: self._claims._bars(record),
             can=self._can,
             ttl=self._ttl,
             op=self._op,
@@ -370,30 +476,52 @@ class _Taking:
                 return self._backend.read(record.key)
         return None
 
-    def _registered(self) -> frozenset[str] | None:
-        """The capabilities that the agent registered, None when it said nothing."""
-        try:
-            key = Key.of("agent", self._who.agent)
-            if not self._backend.exists(key):
-                return None
-            listed = self._backend.read(key).fields.get("capabilities")
-        except MdcoordError:
-            return None
-        return frozenset(str(item) for item in listed) if isinstance(listed, list) and listed else None
-
-    def _nothing(self, tally: Mapping[str, int]) -> NothingReady:
+    def _nothing(self, tally: Mapping[str, int], refusal: str | None = None) -> NothingReady:
         seen = ", ".join(f"{count} {status}" for status, count in sorted(tally.items())) or "none at all"
         return NothingReady(
-            f"no task is ready for {self._who.agent} (tasks: {seen})",
-            hint="create one, or ask why a pending one is not ready",
+            refusal or f"no task is ready for {self._who.agent} (tasks: {seen})",
+            hint=_UNWILLING if refusal else "create one, or ask why a pending one is not ready",
             agent=self._who.agent,
             tasks=dict(tally),
         )
+
+    def _unwilling(self, key: Key, refusal: str) -> NotReady:
+        return NotReady(
+            f"{key.name} cannot be claimed: {refusal}", hint=_UNWILLING, task=key.name, reasons=[refusal]
+        )
+
+
+_UNWILLING = "end what it holds, wait, or look at the agent's document"
+
+
+def runs(env: Env, record: Record) -> bool:
+    """Whether a task, read with its lease, is in progress under a claim that is not over."""
+    return status_of(record.fields) == IN_PROGRESS and not _standing(env, record).free
+
+
+def _standing(env: Env, record: Record) -> Standing:
+    lease = record.lease or env.backend.lease(record.key)
+    return standing(record, lease, env.host, env.rules)
+
+
+def _taken(record: Record, env: Env) -> list[str]:
+    """The task itself, where it is held, or where a claim on it is under way."""
+    lease: Lease | None = record.lease
+    intent = lease.bars.get(record.key.id) if lease else None
+    coming = intent and lease and lease.attempt < intent.attempt and under_way(intent, env.host)
+    return [record.key.id] if coming or runs(env, record) else []
 
 
 def _op(verb: str, op: str | None) -> str | None:
     """An operation id of one verb: the same id may serve for several."""
     return None if op is None else f"{verb}:{op}"
+
+
+def texts(items: Sequence[str], name: str) -> list[str]:
+    """A list of texts as it was given. Raises UsageError for a single text, which is a sequence, too."""
+    if isinstance(items, str):
+        raise UsageError(f"{name} is a list of texts, not one text", hint=f"{name}=[{items!r}]")
+    return list(items)
 
 
 def _story(task: Task, who: Claimant) -> dict[str, Any]:

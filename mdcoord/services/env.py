@@ -5,11 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide
-from mdcoord.errors import UsageError
+from mdcoord.errors import Busy, Conflict, InvalidDocument, UsageError
 from mdcoord.host import Host
 from mdcoord.leases import Claimant
 from mdcoord.lifecycle import Rules
 from mdcoord.model import ANY, Change, Expect, Key, Record
+from mdcoord.services.tally import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """How agents are treated whose documents say nothing else.
+
+    An agent may hold `max_concurrent_tasks`. Its breaker opens after `breaker_threshold` failures in a row
+    (0: never) for `breaker_cooldown` seconds. `strategy` says how a task is assigned (see `assignment`).
+    """
+
+    max_concurrent_tasks: int = 3
+    breaker_threshold: int = 3
+    breaker_cooldown: float = 60.0
+    strategy: str = "skill_based"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +40,23 @@ class Env:
     agent: str | None = None
     host: Host = field(default_factory=Host)
     rules: Rules = field(default_factory=Rules)
+    team: Team = field(default_factory=Team)
+    tally: Tally = field(init=False)
     stale_after: float = 3600.0
     lock_timeout: float = DEFAULT_WAIT
     all_events: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tally", Tally(self.backend))
+
     def write(self, key: Key, change: Change | Decide, expect: Expect = ANY) -> Record:
-        """`Backend.write`, waiting for the lock as long as the caller is ready to."""
-        return self.backend.write(key, change, expect, wait=self.lock_timeout)
+        """`Backend.write`, waiting for the lock as long as the caller is ready to, and counting refusals."""
+        try:
+            return self.backend.write(key, change, expect, wait=self.lock_timeout)
+        except (Conflict, Busy, InvalidDocument) as error:
+            if (counted := _COUNTED.get(type(error))) is not None:
+                self.tally.add(counted)
+            raise
 
     def claimant(
         self,
@@ -53,3 +78,7 @@ class Env:
                 option="agent",
             )
         return name
+
+
+_COUNTED = {Conflict: "conflicts", Busy: "lock_timeouts", InvalidDocument: "documents_refused"}
+"""What is counted when a write raises one of these. Of their kinds, like NotReady, each has its own place."""

@@ -13,18 +13,30 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from mdcoord.assignment import Candidate, Experience, preference, prefers
+from mdcoord.conflicts import rivals_among
 from mdcoord.errors import MdcoordError
 from mdcoord.leases import Lease
 from mdcoord.lifecycle import IN_PROGRESS, observed, reopened, standing, status_of
 from mdcoord.model import Change, Key, Record
-from mdcoord.readiness import OPEN, dependencies, obstacles, rank, statuses
+from mdcoord.outcomes import outcomes
+from mdcoord.readiness import OPEN, declined, dependencies, obstacles, rank, statuses
 from mdcoord.services.env import Env
+from mdcoord.services.roster import Member
 
 MAX_AGE: Final = 0.5
 """Seconds after which the list is made again."""
 
 SHARE: Final = 20
 """Making the list takes at most one part in so many of the time."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """Tasks in the order in which an agent is offered them. Those before `front` are gone."""
+
+    order: list[Record]
+    front: int = 0
 
 
 @dataclass(slots=True)
@@ -36,17 +48,53 @@ class Snapshot:
     order: list[Record]
     awaited: frozenset[str]
     tally: dict[str, int]
+    experience: Experience = field(default_factory=Experience)
     gone: set[Key] = field(default_factory=set)
-    front: int = 0
+    lines: dict[str, _Line] = field(default_factory=dict)
 
-    def candidates(self, agent: str, can: Collection[str] | None, now: str) -> Iterator[Record]:
-        """What is left, in order, as far as the listing shows that this agent may have it."""
-        while self.front < len(self.order) and self.order[self.front].key in self.gone:
-            self.front += 1
-        for index in range(self.front, len(self.order)):
-            record = self.order[index]
-            if record.key not in self.gone and not obstacles(reopened(record.fields), _met, now, can, agent):
-                yield record
+    def candidates(
+        self, agent: str, can: Collection[str] | None, env: Env, member: Member | None = None
+    ) -> Iterator[Record]:
+        """What is left, in order, as far as the listing shows that this agent may have it.
+
+        What is only for it because nobody else took it for long comes last.
+        """
+        now, late, fallback = env.host.stamp(), [], env.rules.fallback_after
+        line = self._line(env, member)
+        while line.front < len(line.order) and line.order[line.front].key in self.gone:
+            line.front += 1
+        for index in range(line.front, len(line.order)):
+            record = line.order[index]
+            if record.key in self.gone:
+                continue
+            fields = reopened(record.fields)
+            if not obstacles(fields, _met, now, can, agent):
+                if not declined(fields, agent):
+                    yield record
+            elif fallback is not None and not obstacles(fields, _met, now, can, agent, fallback=fallback):
+                late.append(record)
+        yield from late
+
+    def _line(self, env: Env, member: Member | None) -> _Line:
+        """The tasks in the order of an agent: its own where it prefers some to others of their priority."""
+        strategy = env.team.strategy
+        me = None if member is None else Candidate(member.id, member.capabilities, member.specializations)
+        name = member.id if me and member and prefers(strategy, me) else ""
+        line = self.lines.get(name)
+        if line is None:
+            order = self.order
+            if name and me:
+                wanted = {
+                    record.key: preference(strategy, record.fields, me, self.experience) for record in order
+                }
+                order = sorted(order, key=lambda record: _preferred(record, wanted[record.key]))
+            line = self.lines[name] = _Line(order)
+        return line
+
+
+def _preferred(record: Record, wanted: float) -> tuple[float, float, str, str]:
+    priority, created, name = rank(record.fields)
+    return (priority, wanted, created, name)
 
 
 class Queue:
@@ -66,7 +114,8 @@ class Queue:
         begun = time.monotonic()
         records = self._env.backend.list("task").records
         known, now = statuses(records), self._env.host.stamp()
-        order: list[Record] = []
+        found: list[Record] = []
+        running: set[Key] = set()
         awaited: set[str] = set()
         tally: dict[str, int] = {}
         for record in records:
@@ -74,14 +123,26 @@ class Queue:
             tally[status] = tally.get(status, 0) + 1
             if status in OPEN:
                 awaited.update(dependencies(record.fields))
-            elif status != IN_PROGRESS or not self._over(record):
-                continue
-            if not obstacles(reopened(record.fields), known.get, now):
-                order.append(record)
+                found.append(record)
+            elif status == IN_PROGRESS:
+                if self._over(record):
+                    found.append(record)
+                else:
+                    running.add(record.key)
+        rivals = rivals_among(records, lambda record: record.key in running)
+        order = [
+            record
+            for record in found
+            if not obstacles(
+                reopened(record.fields), known.get, now, rivals=lambda name: rivals.get(name, ())
+            )
+        ]
         order.sort(key=lambda record: rank(record.fields))
+        learned = self._env.team.strategy == "learned"
+        experience = Experience.of(outcomes(records)) if learned else Experience()
         made = time.monotonic()
         pause = max(MAX_AGE, SHARE * (made - begun))
-        self._snapshot = Snapshot(begun, made + pause, order, frozenset(awaited), tally)
+        self._snapshot = Snapshot(begun, made + pause, order, frozenset(awaited), tally, experience)
         return self._snapshot
 
     def forget(self) -> None:

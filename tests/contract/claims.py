@@ -31,6 +31,8 @@ from .suite import ContractBase, being_written, in_threads
 
 TTL = 900.0
 OVER = TTL * 1.1 + 1
+PAUSED = 300.0
+"""Longer than any pause after a failed attempt."""
 
 Open = Callable[..., Workspace]
 
@@ -341,12 +343,13 @@ class ClaimsContract(ContractBase):
         w.tasks.create("Train", id="train", retry_limit=1)
         assert self.claim(w).fail("no").status == "dead"
 
-    def test_released_attempts_do_not_count(self, w: Workspace) -> None:
+    def test_released_attempts_do_not_count(self, w: Workspace, host: FakeHost) -> None:
         w.tasks.create("Train", id="train", retry_limit=2)
         for _ in range(4):
             task = self.claim(w).release()
             assert (task.status, task.assigned_agent, task.started_at) == ("pending", None, None)
         assert self.claim(w).fail("first").status == "pending"
+        host.forward(PAUSED)
         claim = self.claim(w)
         assert claim.attempt == 6
         assert claim.fail("second").status == "dead"
@@ -609,10 +612,13 @@ class ClaimsContract(ContractBase):
         done = claim.complete()
         assert (done.status, done.attempt) == ("completed", 1)
 
-    def test_a_rolled_back_number_is_not_given_out_again(self, w: Workspace, backend: Backend) -> None:
+    def test_a_rolled_back_number_is_not_given_out_again(
+        self, w: Workspace, backend: Backend, host: FakeHost
+    ) -> None:
         w.tasks.create("Train", id="train")
         old = w.tasks.text("train")
         for _ in range(2):
+            host.forward(PAUSED)
             self.claim(w).fail("no")
         backend.delete(Key("task", "train"))
         self.save_by_hand(backend, Key("task", "train"), old)

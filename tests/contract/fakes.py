@@ -9,7 +9,7 @@ START = 1_770_000_000.0
 
 class FakeHost(Host):
     """`forward` moves all clocks; `jump` only the wall clock, as a wrong correction would. No process is
-    alive that is not in `living`.
+    alive that is not in `living`. Chance is what `luck` says.
     """
 
     def __init__(self, name: str = "here", boot: str = "boot-1", now: float = START) -> None:
@@ -17,6 +17,7 @@ class FakeHost(Host):
         self.boot = boot
         self.processes = f"{boot}/pids"
         self.living: dict[int, str] = {}
+        self.luck = 0.5
         self._now = now
         self._uptime = 1000.0
 
@@ -32,6 +33,9 @@ class FakeHost(Host):
 
     def jump(self, seconds: float) -> None:
         self._now += seconds
+
+    def chance(self) -> float:
+        return self.luck
 
     def started(self, pid: int) -> str:
         return self.living.get(pid, "")

@@ -186,7 +186,8 @@ class Messages(Documents[Message]):
         """
         name = self._instance(agent)
         before, stamp = self._inboxes.known(name), self._inboxes.stamp()
-        return before if self._inboxes.fresh(before, stamp) else self._look(name, before, stamp, pid)
+        fresh = self._inboxes.fresh(before, stamp) and pid in (None, before.sign.pid)
+        return before if fresh else self._look(name, before, stamp, pid)
 
     def notifications(self, agent: str | None = None, *, peek: bool = False) -> Iterator[Message]:
         """The queue of an instance: messages that wait for it and that it was not told of, oldest first.

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from mdcoord.backoff import Backoff
 from mdcoord.backends.base import Backend, Unreadable
 from mdcoord.config import Config, load_config, project_folder
 from mdcoord.errors import ConfigError, InvalidName, UsageError
@@ -20,7 +21,7 @@ from mdcoord.records import EventRecord, TypedRecord
 from mdcoord.services.agents import Agents
 from mdcoord.services.claim import Claim
 from mdcoord.services.documents import Documents, Where
-from mdcoord.services.env import Env
+from mdcoord.services.env import Env, Team
 from mdcoord.services.events import LOG, TASKS, Events, announce
 from mdcoord.services.notes import Contexts, MetricsDocuments, ProgressDocuments
 from mdcoord.services.tasks import Tasks
@@ -66,6 +67,7 @@ class Workspace:
             self.agent,
             self.host,
             _rules(self.config),
+            _team(self.config),
             stale_after=self.config.stale_after,
             lock_timeout=self.config.lock_timeout,
             all_events=self.config.events == "all",
@@ -284,6 +286,7 @@ class Workspace:
         Claims stay until they end. May be called again.
         """
         self.tasks.close()
+        self._env.tally.flush()
         self.backend.close()
 
     def __enter__(self) -> Self:
@@ -336,7 +339,24 @@ class Workspace:
 def _rules(config: Config) -> Rules:
     # Where nobody set a grace, it follows the ttl of each claim, not the configured one.
     grace = None if config.origin("grace") == "default" else config.grace
-    return Rules(config.claim_ttl, config.retry_limit, config.heartbeat_interval, grace)
+    return Rules(
+        config.claim_ttl,
+        config.retry_limit,
+        config.heartbeat_interval,
+        grace,
+        timeout=config.task_timeout,
+        backoff=Backoff(config.backoff_base, config.backoff_factor, config.backoff_cap),
+        fallback_after=config.fallback_after,
+    )
+
+
+def _team(config: Config) -> Team:
+    return Team(
+        config.max_concurrent_tasks,
+        config.breaker_threshold,
+        config.breaker_cooldown,
+        config.assignment_strategy,
+    )
 
 
 def _root_of(where: str | Path | None, isolated: Isolated) -> Path:

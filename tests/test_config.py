@@ -233,6 +233,10 @@ def test_a_pyproject_of_others_is_not_parsed(project: Project) -> None:
         ("MDCOORD_TEST_COMMAND", "pytest -q", "test_command", "pytest -q"),
         ("MDCOORD_TASK_TIMEOUT", "2h", "task_timeout", 7200.0),
         ("MDCOORD_GRACE", "0", "grace", 0.0),
+        ("MDCOORD_BACKOFF_BASE", "0", "backoff_base", 0.0),
+        ("MDCOORD_BACKOFF_FACTOR", "1.5", "backoff_factor", 1.5),
+        ("MDCOORD_FALLBACK_AFTER", "10m", "fallback_after", 600.0),
+        ("MDCOORD_ASSIGNMENT_STRATEGY", "learned", "assignment_strategy", "learned"),
     ],
 )
 def test_the_environment(project: Project, variable: str, text: str, name: str, value: Any) -> None:

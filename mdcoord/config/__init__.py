@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mdcoord.config.files import Keys, Place, Refuse, Source, refuse, sources
-from mdcoord.config.kinds import AUTO, Choice, Command, Flag, Kind, Seconds, Text, Texts, Whole
+from mdcoord.config.kinds import AUTO, Choice, Command, Flag, Kind, Number, Seconds, Text, Texts, Whole
 from mdcoord.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -84,20 +84,43 @@ class Config:
     """The name of the queue in Redis."""
 
     assignment_strategy: str = _setting(
-        "tasks.assignment_strategy", Choice("skill_based", "round_robin", "load_balanced"), "skill_based"
+        "tasks.assignment_strategy",
+        Choice("skill_based", "round_robin", "load_balanced", "learned"),
+        "skill_based",
     )
-    """How an agent is chosen for a task that is assigned, not claimed."""
+    """How an agent is chosen for a task that is assigned, and which of equal tasks it is offered first.
+
+    `learned` goes by the durations and successes of past tasks of the type.
+    """
 
     task_timeout: float | None = _setting("tasks.timeout", Seconds(), None)
-    """How long a worker lets the command of one task run; None: as long as it takes."""
+    """How long one claim of a task may last, however alive its holder is; None: as long as it takes."""
 
     retry_limit: int = _setting("tasks.retry_limit", Whole(1), 3)
     """After how many failed attempts a task becomes a dead letter."""
 
+    backoff_base: float = _setting("tasks.backoff_base", Seconds(zero=True), 5.0)
+    """How long a task that failed is left alone, with some chance in it; 0: it may be tried again at once."""
+
+    backoff_factor: float = _setting("tasks.backoff_factor", Number(1.0, 10.0), 2.0)
+    """How many times longer it is left alone after each further failure."""
+
+    backoff_cap: float = _setting("tasks.backoff_cap", Seconds(), 300.0)
+    """The longest time for which a task that failed is left alone."""
+
+    fallback_after: float | None = _setting("tasks.fallback_after", Seconds(), None)
+    """How long a task waits for the agents that it is for; then any agent may have it. None: for ever."""
+
     # Section `agents`.
 
     max_concurrent_tasks: int = _setting("agents.max_concurrent_tasks", Whole(1), 3)
-    """How many tasks an agent may hold at a time when its own record does not say."""
+    """How many tasks a registered agent may hold at a time when its own record does not say."""
+
+    breaker_threshold: int = _setting("agents.breaker_threshold", Whole(0), 3)
+    """After how many failures in a row a registered agent is given nothing for a while; 0: never."""
+
+    breaker_cooldown: float = _setting("agents.breaker_cooldown", Seconds(), 60.0)
+    """For how long an agent that failed too often is given nothing."""
 
     specializations: tuple[str, ...] = _setting("agents.specializations", Texts(), ())
     """What the agents of this project are for."""

@@ -87,6 +87,24 @@ class Whole(Kind):
         return self.read(int(text) if re.fullmatch("[0-9]{1,9}", text) else None)
 
 
+class Number(Kind):
+    """A number within bounds."""
+
+    def __init__(self, least: float, most: float) -> None:
+        self.least, self.most = least, most
+        self.expected = f"a number from {least:g} to {most:g}"
+
+    def read(self, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(self.expected)
+        if not self.least <= value <= self.most:
+            raise ValueError(self.expected)
+        return float(value)
+
+    def read_text(self, text: str) -> Any:
+        return self.read(float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) else None)
+
+
 class Seconds(Kind):
     """A duration, as a number of seconds or as a text with units; not 0 unless `zero`."""
 

@@ -194,6 +194,17 @@ class Backend(ABC):
         """What readers of a channel's log pass over, and what was changed in it by hand. Raises NotFound."""
         return ()
 
+    def sweep(self) -> None:
+        """Clear up after writers that were killed: what may be somebody's work is merged or set aside.
+
+        Raises Busy, InvalidDocument, BackendUnavailable.
+        """
+        return
+
+    def set_aside(self) -> Sequence[str]:
+        """Where saves lie that could not be merged into their document."""
+        return ()
+
     def resolve(self, kind: str, name: str) -> Key:
         """The key of the document that `name` means: its file's name, or else the value of its id field.
 

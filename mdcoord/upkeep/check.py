@@ -66,6 +66,7 @@ def check_workspace(
         findings += _future(listing.records, host.now())
     findings += _dependencies(tasks)
     findings += _logs(backend)
+    findings += _set_aside(backend)
     return sorted(findings, key=lambda finding: (finding.path, finding.line or 0, finding.message))
 
 
@@ -153,6 +154,15 @@ def _logs(backend: Backend) -> Iterator[Finding]:
     for channel in backend.channels():
         for found in backend.problems(channel):
             yield Finding(found.path, found.message, found.line, found.hint)
+
+
+def _set_aside(backend: Backend) -> Iterator[Finding]:
+    for path in backend.set_aside():
+        yield Finding(
+            path,
+            "this save could not be merged into its document",
+            hint="copy what you need of it into the document, then remove it",
+        )
 
 
 def _path(record: Record) -> str:

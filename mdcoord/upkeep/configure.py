@@ -100,7 +100,7 @@ class ConfigFile:
         except (FileExistsError, FileNotFoundError):
             return False
         except Leftover as leftover:
-            files.keep(str(leftover))
+            files.keep(str(leftover), path)
             return False
         return True
 

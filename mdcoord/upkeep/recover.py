@@ -27,10 +27,12 @@ class Recovered:
 
 
 def recover_all(backend: Backend, host: Host, rules: Rules, publish: Publish) -> list[Recovered]:
-    """Take back every task whose claim is over, and note the claims of other machines (see `leases.watch`).
+    """Take back every task whose claim is over, note the claims of other machines (see `leases.watch`), and
+    clear up after killed writers.
 
     Raises Busy when somebody else keeps a task locked.
     """
+    backend.sweep()
     found = []
     for record in backend.list("task").records:
         lease = backend.lease(record.key)

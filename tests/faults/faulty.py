@@ -10,7 +10,9 @@ from __future__ import annotations
 import builtins
 import errno
 import fcntl
+import linecache
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -90,6 +92,12 @@ SHORT = "short write"
 
 KINDS = (*FAILURES, LATE, SHORT)
 
+KILL = "SIGKILL"
+KILL_LATE = "SIGKILL after"
+"""The process is killed instead of the call, or when it returns."""
+
+KILLS = (KILL, KILL_LATE)
+
 LINE = "SIGINT between lines"
 """Ctrl-C between two lines of the store's own code."""
 
@@ -102,14 +110,23 @@ class Faults:
         self.at = at
         self.count = 0
         self.failed: str | None = None
+        self.meanwhile: list[Callable[[], None]] = []
 
     def call(self, name: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Make a call, or let it fail."""
+        if name == "exchange" and self.meanwhile:
+            self.meanwhile.pop(0)()
         self.count += 1
         if self.count != self.at:
             # Nobody cuts the power here, so nothing is waited for.
             return None if name == "fsync" else function(*arguments, **named)
         self.failed = name
+        if self.kind in (KILL, KILL_LATE):
+            try:
+                if self.kind == KILL_LATE:
+                    function(*arguments, **named)
+            finally:
+                os.kill(os.getpid(), signal.SIGKILL)
         if self.kind == LATE:
             function(*arguments, **named)
             raise KeyboardInterrupt
@@ -163,10 +180,12 @@ class Interruption:
     kind = LINE
 
     def __init__(self, at: int = 0) -> None:
+        self.meanwhile: list[Callable[[], None]] = []
         self.at = at
         self.count = 0
         self.failed: str | None = None
         self._files = {str(module.__file__) for module in MODULES}
+        self._unwinding: FrameType | None = None
 
     @contextmanager
     def active(self) -> Iterator[Interruption]:
@@ -182,12 +201,29 @@ class Interruption:
         return self._line if frame.f_code.co_filename in self._files else None
 
     def _line(self, frame: FrameType, event: str, value: Any) -> Any:
-        if event == "line":
+        if event == "exception":
+            self._unwinding = frame
+        elif event == "line" and not self._leaves_with(frame):
             self.count += 1
             if self.count == self.at:
                 self.failed = f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
                 raise KeyboardInterrupt
         return self._line
+
+    def _leaves_with(self, frame: FrameType) -> bool:
+        """Whether an exception is on its way out of a `with`.
+
+        There, Python 3.11 never lets go of the frame of a function that its tracer interrupts.
+        """
+        source = _source(frame)
+        unwinding = self._unwinding is frame
+        if unwinding and not source.startswith("except"):
+            self._unwinding = None
+        return unwinding and source.startswith("with ")
+
+
+def _source(frame: FrameType) -> str:
+    return linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
 
 
 class _Between:

@@ -10,7 +10,7 @@ import random
 from pathlib import Path
 
 import pytest
-from faulty import KINDS
+from faulty import KILLS, KINDS
 from sweep import sweep, sweep_lines
 from verbs import BY_NAME
 
@@ -19,22 +19,35 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 
-SAMPLE = 7
-"""One line of so many is interrupted in the normal suite."""
+ALIKE = {"ENOSPC", "EACCES", "EINTR", "ENOMEM", "SIGINT", "SIGKILL after"}
+"""Failures that take nearly the ways of others: of these some calls are tried in the normal suite."""
+
+EVERY_CALL = 4
+EVERY_LINE = 9
+"""In the normal suite one call, or line, of so many."""
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *KILLS])
 @pytest.mark.parametrize("verb", BY_NAME)
 def test_any_failing_call_leaves_old_or_new(verb: str, kind: str, scratch: Path) -> None:
-    points, problems = sweep(BY_NAME[verb], kind, scratch)
-    assert points > 10
+    start, step = _some(verb + kind, EVERY_CALL) if kind in ALIKE else (1, 1)
+    points, problems = sweep(BY_NAME[verb], kind, scratch, start, step)
+    assert points > 2
     assert problems == []
 
 
 @pytest.mark.parametrize("verb", BY_NAME)
 def test_ctrl_c_at_some_lines_leaves_old_or_new(verb: str, scratch: Path) -> None:
-    start = random.Random(verb).randrange(1, SAMPLE)
-    points, problems = sweep_lines(BY_NAME[verb], scratch, start, SAMPLE)
+    points, problems = sweep_lines(BY_NAME[verb], scratch, *_some(verb, EVERY_LINE))
+    assert points > 10
+    assert problems == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", [*KINDS, *KILLS])
+@pytest.mark.parametrize("verb", BY_NAME)
+def test_every_failing_call_leaves_old_or_new(verb: str, kind: str, scratch: Path) -> None:
+    points, problems = sweep(BY_NAME[verb], kind, scratch)
     assert points > 10
     assert problems == []
 
@@ -45,3 +58,7 @@ def test_ctrl_c_at_every_line_leaves_old_or_new(verb: str, scratch: Path) -> Non
     points, problems = sweep_lines(BY_NAME[verb], scratch)
     assert points > 100
     assert problems == []
+
+
+def _some(seed: str, step: int) -> tuple[int, int]:
+    return random.Random(seed).randrange(1, step + 1), step

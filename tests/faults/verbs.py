@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mdcoord.backends.markdown.store import MarkdownBackend
-from mdcoord.errors import MdcoordError
+from mdcoord.errors import Conflict, MdcoordError
 from mdcoord.model import Change, Key
 from mdcoord.workspace import Workspace
 
@@ -47,6 +47,25 @@ class World:
         """The task's exact text."""
         return (self.folder / "task-one.md").read_text()
 
+    def does(self, step: Callable[[World], None], words: str) -> None:
+        """Somebody else does something that leaves these words; noted outside, as we may be killed."""
+        step(self)
+        with self.folder.with_name("said").open("a") as file:
+            file.write(words + "\n")
+
+    @property
+    def said(self) -> list[str]:
+        """What somebody else wrote meanwhile."""
+        path = self.folder.with_name("said")
+        return path.read_text().splitlines() if path.exists() else []
+
+    def words(self) -> str:
+        """All texts, what the documents mean, and what was put aside."""
+        paths = [*self.folder.rglob("*.md"), *map(Path, self.put_aside)]
+        texts = [path.read_text() for path in paths]
+        fields = [value for value in self.content().values() if isinstance(value, dict)]
+        return "\n".join([*texts, *(f"{name}: {value}" for one in fields for name, value in one.items())])
+
     @property
     def temporaries(self) -> list[str]:
         """What writers left."""
@@ -74,7 +93,9 @@ def _attempt(step: Callable[[], Any]) -> Any:
 class Verb:
     """One operation: `prepare` makes the workspace ready, `act` does it, `done` tells whether it was done.
 
-    `again` is a normal write afterwards, to what the operation wrote to.
+    `again` is a normal write afterwards, to what the operation wrote to. `meanwhile` is what somebody
+    else does just before the first, second … swap of two files, and the words that must be there once he
+    did. `kept` are words that must be there always.
     """
 
     name: str
@@ -82,6 +103,7 @@ class Verb:
     done: Callable[[Content], bool]
     prepare: Callable[[World], Any] = lambda world: None
     again: Callable[[World], Any] = lambda world: world.store.write(TASK, Change(set={("later",): 1}))
+    meanwhile: tuple[tuple[Callable[[World], None], str], ...] = ()
     kept: tuple[str, ...] = ()
 
 
@@ -96,20 +118,54 @@ def base(folder: Path, durability: str = "full") -> World:
     return world
 
 
+NOTE = "A person's note."
+SECOND = "A second note."
+
+
+def _noted(text: str) -> str:
+    return text.replace("A note.", NOTE)
+
+
 def _stale_save(world: World) -> None:
     old = world.text()
     world.store.write(TASK, Change(set={("tool",): 1}))
-    (world.folder / "task-one.md").write_text(old.replace("A note.", "A person's note."))
+    (world.folder / "task-one.md").write_text(_noted(old))
 
 
-def _plain_save(world: World) -> None:
-    path = world.folder / "task-one.md"
-    path.write_text(path.read_text().replace("A note.", "A person's note."))
+def _save(world: World) -> None:
+    """In place."""
+    (world.folder / "task-one.md").write_text(_noted(world.text()))
+
+
+def _save_by_rename(world: World) -> None:
+    temp = world.folder / ".save"
+    temp.write_text(_noted(world.text()))
+    temp.rename(world.folder / "task-one.md")
+
+
+def _save_again(world: World) -> None:
+    """What the person had saved a moment ago, with one line more."""
+    text = _noted(world.text().replace("done: 1\n", ""))
+    temp = world.folder / ".save"
+    temp.write_text(f"{text}\n{SECOND}\n")
+    temp.rename(world.folder / "task-one.md")
+
+
+def _append_to_log(world: World) -> None:
+    with (world.folder / "events-work.md").open("a") as file:
+        file.write(f"\n{NOTE}\n")
 
 
 def _torn_log(world: World) -> None:
     with (world.folder / "events-work.md").open("ab") as file:
         file.write(b"\n## Event: torn <!-- mdcoord:event 00")
+
+
+def _refused(world: World) -> None:
+    try:
+        world.store.write(TASK, Change(set={("done",): 1}), "no version")
+    except Conflict:
+        pass
 
 
 def _claimed(world: World) -> None:
@@ -154,15 +210,38 @@ VERBS: tuple[Verb, ...] = (
         "write over a save",
         lambda world: world.store.write(TASK, Change(set={("done",): 1})),
         lambda content: _one(content, "done") == 1,
-        prepare=_plain_save,
-        kept=("A person's note.",),
+        prepare=_save,
+        kept=(NOTE,),
     ),
     Verb(
         "write over a stale save",
         lambda world: world.store.write(TASK, Change(set={("done",): 1})),
         lambda content: _one(content, "done") == 1,
         prepare=_stale_save,
-        kept=("A person's note.", "tool: 1"),
+        kept=(NOTE, "tool: 1"),
+    ),
+    Verb(
+        "write while somebody saves",
+        lambda world: world.store.write(TASK, Change(set={("done",): 1})),
+        lambda content: _one(content, "done") == 1,
+        meanwhile=((_save_by_rename, NOTE),),
+    ),
+    Verb(
+        "write while somebody saves in place",
+        lambda world: world.store.write(TASK, Change(set={("done",): 1})),
+        lambda content: _one(content, "done") == 1,
+        meanwhile=((_save, NOTE),),
+    ),
+    Verb(
+        "write while somebody saves twice",
+        lambda world: world.store.write(TASK, Change(set={("done",): 1})),
+        lambda content: _one(content, "done") == 1,
+        meanwhile=((_save_by_rename, NOTE), (_save_again, SECOND)),
+    ),
+    Verb(
+        "refused write",
+        _refused,
+        lambda content: "task-one" in content,
     ),
     Verb(
         "claim",
@@ -200,6 +279,13 @@ VERBS: tuple[Verb, ...] = (
         lambda world: world.store.rotate(CHANNEL, 1),
         lambda content: _events(content) == [2],
         again=lambda world: (_append(9)(world), world.store.rotate(CHANNEL, 1)),
+    ),
+    Verb(
+        "rotate while somebody adds a line",
+        lambda world: world.store.rotate(CHANNEL, 1),
+        lambda content: _events(content) == [2],
+        again=lambda world: (_append(9)(world), world.store.rotate(CHANNEL, 1)),
+        meanwhile=((_append_to_log, NOTE),),
     ),
     Verb(
         "archive",

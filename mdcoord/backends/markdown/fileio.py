@@ -26,7 +26,7 @@ from weakref import WeakSet
 from mdcoord.backends.markdown.exchange import rename_new
 from mdcoord.backends.markdown.flock import Lock, peek
 from mdcoord.backends.markdown.oserrors import not_durable, unavailable
-from mdcoord.backends.markdown.swap import Leftover, Swap, content, wait_for_writers
+from mdcoord.backends.markdown.swap import Leftover, Swap, content, content_of, wait_for_writers
 from mdcoord.errors import BackendUnavailable, MdcoordError, NotDurable
 
 DURABILITY: Final = ("full", "data", "none")
@@ -61,6 +61,7 @@ class FileIO:
         self.state = state
         self.durability = durability
         self._locks = os.path.join(state, "locks")
+        self._aside = os.path.join(state, "kept")
 
     def prepare(self) -> None:
         """Make the state folders. Only writers need them; reading works without."""
@@ -71,6 +72,10 @@ class FileIO:
     def lock(self, name: str, wait: float = 10.0) -> Lock:
         """The exclusive lock of this name, to be used with `with`; waits up to `wait` seconds, then Busy."""
         return Lock(os.path.join(self._locks, name), name, wait)
+
+    def locked_names(self) -> list[str]:
+        """The names of all locks that were ever taken."""
+        return [os.path.basename(path) for path in self._files_in(self._locks, "")]
 
     def peek(self, name: str) -> bytes:
         """The state line of a lock, without taking it."""
@@ -226,12 +231,34 @@ class FileIO:
                 _tolerant(os.rmdir, path)
                 raise BackendUnavailable(problem.message, hint="nothing was changed; try again", path=path)
 
-    def keep(self, temp: str) -> None:
-        """Put a file that nobody can read aside, in the state folder, where `check` reports it."""
-        folder = os.path.join(self.state, "kept")
+    def keep(self, temp: str, path: str) -> None:
+        """Put what nobody can merge into `path` aside, in the state folder, for a person to look at."""
+        target = os.path.join(self._aside, f"{os.path.basename(path)}-{time.time_ns()}")
         with translated(temp):
-            os.makedirs(folder, exist_ok=True)
-            os.rename(temp, os.path.join(folder, f"{os.path.basename(temp)}-{time.time_ns()}"))
+            os.makedirs(self._aside, exist_ok=True)
+            try:
+                os.rename(temp, target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                self.replace(target, content_of(temp))
+                _unlink(temp)
+            self._sync_folder(target)
+
+    def set_aside(self) -> list[str]:
+        """The files that `keep` put aside."""
+        return self._files_in(self._aside, "")
+
+    def temporaries(self, folder: str) -> list[str]:
+        """All temporary files in a folder, of living and of killed writers."""
+        return [path for path in self._files_in(folder, ".mdc-") if path.endswith(".tmp")]
+
+    def _files_in(self, folder: str, prefix: str) -> list[str]:
+        try:
+            with translated(folder), os.scandir(folder) as entries:
+                return sorted(entry.path for entry in entries if entry.name.startswith(prefix))
+        except FileNotFoundError:
+            return []
 
     def _prepare(
         self, temp: str, data: bytes, like: str | None = None, version: str = "", sync: bool = True

@@ -61,10 +61,9 @@ class Past:
         """Where a version is, the last time if it was there more than once."""
         return next((i for i in reversed(range(len(self.versions))) if self.versions[i].name == name), None)
 
-    def last_own(self, before: int | None = None) -> int | None:
-        """Where the last version is that the tool wrote."""
-        places = reversed(range(len(self.versions) if before is None else before))
-        return next((i for i in places if not self.versions[i].saved), None)
+    def last_own(self) -> int | None:
+        """Where the last version is that the tool wrote, or was about to write."""
+        return next((i for i in reversed(range(len(self.versions))) if not self.versions[i].saved), None)
 
     def closest(self, text: str, places: Iterable[int], preferred: int | None = None) -> int | None:
         """What a text was most likely made from: the version with the fewest different lines, the newest
@@ -78,36 +77,41 @@ class Past:
 
         return min(places, key=distance, default=None)
 
-    def base_of_save(self, text: str, tool: int) -> int | None:
-        """What a save was made from that is in the file now; the version at `tool` is the tool's latest.
+    def tool(self, latest: str | None) -> int | None:
+        """Where the version is that the tool wrote last; `latest` is its name, as far as that is known."""
+        place = self.find(latest)
+        return self.last_own() if place is None else place
 
-        Versions after it are of writers that were killed or gave up. What came of them nobody was told,
-        so a save may take no change back with them; what it has of them counts as the person's.
-        """
-        return self.closest(text, range(tool + 1), tool)
+    def base(self, text: str, tool: int) -> int:
+        """What a save was made from; the version at `tool` is the tool's latest.
 
-    def base_of_leftover(self, saved: bytes) -> int | None:
-        """What a save was made from that a killed writer swapped out: something older than that writer's
-        own.
+        Versions after it are of writers that were killed or gave up. What came of them nobody was told, so a
+        save may take no change back with them; what it has of them counts as the person's.
         """
-        end = self.find(version_of(saved))
-        displaced_by = self.last_own(end)
-        places = range(len(self.versions) if end is None else end)
-        text = saved.decode("utf-8", "replace")
-        return self.closest(text, (place for place in places if place != displaced_by))
+        place = self.closest(text, range(tool + 1), tool)
+        return tool if place is None else place
 
-    def contains(self, leftover: bytes, there: bytes) -> bool:
-        """Whether dropping a killed writer's temporary file loses nothing, `there` being what is in
-        place.
-        """
+    def contains(self, leftover: bytes, there: bytes, tool: int | None) -> bool:
+        """Whether dropping a killed writer's temporary file loses nothing, `there` being what is in place."""
         if not leftover or leftover == there:
             return True
-        place, now = self.find(version_of(leftover)), self.find(version_of(there))
+        name, now = version_of(leftover), self.find(version_of(there))
+        place = self.find(name)
         if place is None:
             last = self.last_own()
             # Half-written by the writer itself, before it put anything in place.
             return last is not None and last != now and self.versions[last].data.startswith(leftover)
-        return not self.versions[place].saved or (now is not None and now > place)
+        return not self.versions[place].saved or name in self._united(tool) or name in self._united(now)
+
+    def _united(self, place: int | None) -> set[str]:
+        """The saves that the tool's version at a place was made of."""
+        names: set[str] = set()
+        if place is None or self.versions[place].saved:
+            return names
+        while place and self.versions[place - 1].saved:
+            place -= 1
+            names.add(self.versions[place].name)
+        return names
 
 
 class History:

@@ -154,6 +154,13 @@ class EventLog:
                     return moved
         raise busy(file)
 
+    def settle(self, channel: str, temp: str) -> None:
+        """Deal with a temporary file that a killed writer of the log left. Raises Busy."""
+        file = self._file(channel)
+        with file.lock():
+            if os.path.lexists(temp):
+                file.settle(temp, file.path)
+
     def _file(self, channel: str) -> LogFile:
         file = self._known.get(channel)
         if file is None:

@@ -55,7 +55,7 @@ class LogFile:
         try:
             self._files.create(path, text)
         except Leftover as leftover:
-            self._settle(str(leftover), path)
+            self.settle(str(leftover), path)
             self._files.create(path, text)
 
     def swap(self, path: str, text: bytes, expected: bytes) -> bool:
@@ -66,14 +66,14 @@ class LogFile:
         try:
             return self._files.swap(path, text, expected)
         except Leftover as leftover:
-            self._settle(str(leftover), path)
+            self.settle(str(leftover), path)
             return False
 
     def make_archive_folder(self) -> None:
         """Make the folder of the archives, unless it is there."""
         self._files.make_folder(self.archives.folder)
 
-    def _settle(self, temp: str, path: str) -> None:
+    def settle(self, temp: str, path: str) -> None:
         """Drop what a killed writer left if the log and its archives have all of it, else put it aside.
 
         It is a text that was never put in place, or the old text with what others wrote at that moment.
@@ -84,7 +84,7 @@ class LogFile:
         known.add(eventlog.spans_of(content(path) or b""))
         lost = any(known.lacks(span) and not known.has_begun(span) for span in left.spans())
         if lost and os.path.lexists(path):
-            self._files.keep(temp)
+            self._files.keep(temp, path)
         else:
             self._files.discard(temp)
 

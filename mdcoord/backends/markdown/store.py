@@ -20,7 +20,7 @@ from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Event, Listing,
 from mdcoord.backends.markdown.catalog import Catalog
 from mdcoord.backends.markdown.fileio import FileIO, translated
 from mdcoord.backends.markdown.flock import Lock
-from mdcoord.backends.markdown.history import History, version_of
+from mdcoord.backends.markdown.history import History, Past, version_of
 from mdcoord.backends.markdown.memos import Memos
 from mdcoord.backends.markdown.swap import Leftover
 from mdcoord.errors import (
@@ -36,7 +36,19 @@ from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Draft, Scribe
 from mdcoord.formats.templating import Templates
 from mdcoord.leases import Lease
-from mdcoord.model import ABSENT, ANY, ID_FIELD, KEEP, Change, Expect, Key, Record, Value, normalise_name
+from mdcoord.model import (
+    ABSENT,
+    ANY,
+    ID_FIELD,
+    KEEP,
+    KINDS,
+    Change,
+    Expect,
+    Key,
+    Record,
+    Value,
+    normalise_name,
+)
 
 if TYPE_CHECKING:
     from mdcoord.backends.markdown.log import EventLog
@@ -173,7 +185,7 @@ class MarkdownBackend(Backend):
             try:
                 self._files.create(self._path(key), data, version=version)
             except Leftover as leftover:
-                self._put_aside(str(leftover))
+                self._put_aside(str(leftover), key)
             except FileExistsError:
                 raise self._taken(key) from None
             except NotDurable as problem:
@@ -274,38 +286,86 @@ class MarkdownBackend(Backend):
             self._absorb(key, temp, lock)
 
     def _leftovers(self, key: Key) -> list[str]:
-        temps = [self._files.temporary(self._path(key), slot) for slot in range(_SLOTS)]
-        return [temp for temp in temps if os.path.lexists(temp)]
+        return [temp for temp in self._temporaries(key) if os.path.lexists(temp)]
+
+    def _temporaries(self, key: Key) -> list[str]:
+        return [self._files.temporary(self._path(key), slot) for slot in range(_SLOTS)]
 
     def _absorb(self, key: Key, temp: str, lock: Lock) -> None:
         saved = self._files.leftover(temp)
         found = self._find(key, lock.load)
         past = self._history.past(key.name)
-        if not past.contains(saved, found.raw):
-            base = past.base_of_leftover(saved)
-            try:
-                if base is None:
-                    raise InvalidDocument("nobody knows what it was made from", hint="", path=temp)
-                text = decode(saved, where=temp)
-                draft = self._scribe.merge(key, past.versions[base].text, found.draft.text, text, temp)
-            except InvalidDocument:
-                self._files.keep(temp)
+        tool = past.tool(found.state.version)
+        if not past.contains(saved, found.raw, tool):
+            draft = None if tool is None else self._united(key, past, tool, found.draft, saved, temp)
+            if draft is None:
+                self._files.keep(temp, self._path(key))
                 return
-            busy = set(self._leftovers(key))
-            slots = range(0, _SLOTS, 2)
-            free = [
-                s for s in slots if not busy & {self._files.temporary(self._path(key), s + i) for i in (0, 1)}
-            ]
-            self._commit(key, found, draft, found.state.lease, lock, saves=[saved], slot=free[0])
+            self._put(key, found, draft, lock, saves=[saved], slot=self._free_slot(key))
         self._files.discard(temp)
 
-    def _put_aside(self, temp: str) -> None:
-        """Deal with a temporary file whose document is gone."""
+    def _united(self, key: Key, past: Past, tool: int, there: Draft, saved: bytes, temp: str) -> Draft | None:
+        """A document together with a save that was swapped out; None for a text that cannot be read."""
+        try:
+            text = decode(saved, where=temp)
+            base = past.versions[past.base(text, tool)].text
+            return self._scribe.merge(key, base, there.text, text, temp)
+        except InvalidDocument:
+            return None
+
+    def _put(self, key: Key, found: _Found, draft: Draft, lock: Lock, **how: Any) -> None:
+        """Put in place what was merged; the write that follows tells whether it is durable."""
+        _noticing(lambda: self._commit(key, found, draft, found.state.lease, lock, **how))
+
+    def _free_slot(self, key: Key) -> int:
+        busy = set(self._leftovers(key))
+        for slot in range(0, _SLOTS, 2):
+            if not busy & {self._files.temporary(self._path(key), slot + more) for more in (0, 1)}:
+                return slot
+        raise Busy(
+            f"{key} has too many temporary files of killed writers",
+            hint="look at the .mdc-*.tmp files beside it",
+            path=self._path(key),
+        )
+
+    def _put_aside(self, temp: str, key: Key | None) -> None:
+        """Deal with a temporary file whose document is gone, or not known."""
         saved = self._files.leftover(temp)
-        if not saved or self._files.marked(temp) == version_of(saved):
+        past = self._history.past(key.name) if key else Past(())
+        own = self._files.marked(temp) == version_of(saved) or past.contains(saved, b"", past.last_own())
+        if own:
             self._files.discard(temp)
         else:
-            self._files.keep(temp)
+            self._files.keep(temp, self._path(key) if key else temp)
+
+    def sweep(self) -> None:
+        left = self._files.temporaries(self.location)
+        if not left:
+            return
+        # A writer makes its lock file first, so that there is one for each temporary file that is in use.
+        owners = {
+            temp: key
+            for key in filter(None, map(_key_of, self._files.locked_names()))
+            for temp in self._temporaries(key)
+        }
+        for temp in left:
+            key = owners.get(temp)
+            if key is None:
+                self._put_aside(temp, None)
+            elif key.kind == "events":
+                self._log.settle(key.id, temp)
+            else:
+                self._sweep(key, temp)
+
+    def _sweep(self, key: Key, temp: str) -> None:
+        with self._files.lock(key.name) as lock:
+            if os.path.lexists(self._path(key)):
+                self._existing(key, lock)
+            elif os.path.lexists(temp):
+                self._put_aside(temp, key)
+
+    def set_aside(self) -> Sequence[str]:
+        return self._files.set_aside()
 
     def delete(self, key: Key, expect: Expect = ANY) -> None:
         self._prepare()
@@ -404,7 +464,7 @@ class MarkdownBackend(Backend):
                 found = self._find(key, lock.load)
                 if found.draft.text.encode() == found.raw:
                     return found
-                self._commit(key, found, found.draft, found.state.lease, lock)
+                self._put(key, found, found.draft, lock)
             except FileNotFoundError:
                 self._require_coming(key)
             except (_Again, Leftover):
@@ -525,19 +585,18 @@ class MarkdownBackend(Backend):
     def _merged(self, key: Key, version: str, text: str, latest: str, where: str) -> Draft | None:
         """What a text means that is not the tool's latest version; None when it stands for itself."""
         past = self._history.past(key.name)
-        here, tool = past.find(version), past.find(latest)
-        tool = past.last_own() if tool is None else tool
+        here, tool = past.find(version), past.tool(latest)
         if tool is None:
             return None
         if here is not None and here >= tool and not past.versions[here].saved:
             return None  # put in place by a writer that was killed before it could say so
         if here is None and self._files.marked(where) == version:
             return None  # the tool's own; a power cut took the memory of it
-        base = past.base_of_save(text, tool)
-        if base is None or base >= tool:
-            before = past.versions[tool if base is None else base].text
+        base = past.base(text, tool)
+        before, after = past.versions[base].text, past.versions[tool].text
+        if base == tool:
             return self._scribe.keep_view_edits(key, before, self._scribe.open(key, text, where))
-        return self._scribe.merge(key, past.versions[base].text, past.versions[tool].text, text, where)
+        return self._scribe.merge(key, before, after, text, where)
 
     def _listable(self, key: Key, known: Record | None = None) -> Record:
         if known is not None and self._still_is(known):
@@ -564,11 +623,17 @@ class MarkdownBackend(Backend):
         )
 
 
+def _key_of(name: str) -> Key | None:
+    """The document that a lock belongs to, None for other locks."""
+    kind, _, identifier = name.partition("-")
+    return Key(kind, identifier) if kind in KINDS and identifier else None
+
+
 def _record(key: Key, path: str, found: _Found) -> Record:
     return Record(key, found.draft.fields, found.draft.body, found.version, path, found.state.lease)
 
 
-def _noticing(step: Callable[[], None]) -> NotDurable | None:
+def _noticing(step: Callable[[], object]) -> NotDurable | None:
     """Do a step; its NotDurable is returned, so that what belongs to it is done before it is raised."""
     try:
         step()

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from mdcoord.backoff import Backoff
 from mdcoord.backends.base import Backend, Unreadable
+from mdcoord.backoff import Backoff
 from mdcoord.config import Config, load_config, project_folder
 from mdcoord.errors import ConfigError, InvalidName, UsageError
 from mdcoord.host import Host

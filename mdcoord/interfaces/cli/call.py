@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -20,6 +20,10 @@ AGENT_VARIABLES: Final = ("MDCOORD_AGENT", "CLAUDE_INSTANCE_ID")
 """Where the agent's name comes from when no option says it, first one first."""
 
 
+COUNTED: Final = 1.0
+"""Seconds for which the count of messages is good in a long answer, or one that goes on and on."""
+
+
 class Call:
     """The options that every command takes, before or after the sub-command. The later one counts.
 
@@ -33,6 +37,8 @@ class Call:
         self.named_agent: str | None = None
         self.json = False
         self.caller: Workspace | None = None
+        self._envelope: Mapping[str, Any] = {}
+        self._counted = -COUNTED
 
     @property
     def agent(self) -> str | None:
@@ -45,17 +51,16 @@ class Call:
         self.caller = workspace if workspace.agent else None
         return workspace
 
-    @cached_property
+    @property
     def envelope(self) -> Mapping[str, Any]:
-        """What every JSON object of the answer carries besides its own.
+        """What every JSON object of the answer carries besides its own, at most a second old.
 
         `_unread`: how many messages wait for the caller, where it is known and there are any.
         """
-        try:
-            unread = self.caller.messages.inbox().unread if self.caller else 0
-        except MdcoordError:
-            return {}  # the answer to what was asked does not depend on it
-        return {"_unread": unread} if unread else {}
+        if self.caller and time.monotonic() >= self._counted + COUNTED:
+            self._envelope = _unread(self.caller)
+            self._counted = time.monotonic()
+        return self._envelope
 
     def open(self) -> Workspace:
         """Open the workspace; the caller closes it. Raises NotFound, ConfigError."""
@@ -89,3 +94,11 @@ class Call:
     def _check_backend(self) -> None:
         if self.backend not in (None, *BACKENDS):
             raise UsageError(f"there is no backend {self.backend!r}", hint="one of " + ", ".join(BACKENDS))
+
+
+def _unread(workspace: Workspace) -> Mapping[str, Any]:
+    try:
+        unread = workspace.messages.inbox().unread
+    except MdcoordError:
+        return {}  # the answer to what was asked does not depend on it
+    return {"_unread": unread} if unread else {}

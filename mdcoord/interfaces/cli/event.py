@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +16,7 @@ from mdcoord.interfaces.cli.base import Group, verb
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.details import cell
 from mdcoord.interfaces.cli.options import pairs_argument
-from mdcoord.interfaces.cli.output import clean, json_line, put, put_all, write
+from mdcoord.interfaces.cli.output import answer, clean, put, put_all, write
 from mdcoord.interfaces.cli.polling import pauses
 from mdcoord.interfaces.cli.values import nested
 
@@ -60,7 +61,7 @@ def tail(
 ) -> None:
     """Show the newest events of a channel, or those after a cursor."""
     events = call.workspace().events
-    line = _json if call.json else _text
+    line = partial(answer, call) if call.json else _text
     if follow:
         _follow(events, channel, after, everything, limit, line)
         return
@@ -115,10 +116,6 @@ def _batches(
             waiting = pauses()
             yield batch
         time.sleep(next(waiting))
-
-
-def _json(found: EventRecord) -> str:
-    return json_line(found.as_dict())
 
 
 def _text(found: EventRecord) -> str:

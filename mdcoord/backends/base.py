@@ -160,6 +160,13 @@ class Backend(ABC):
         """
 
     @abstractmethod
+    def start(self, channel: str) -> str:
+        """The place before the oldest event that is in the log now, as a cursor that is good for ever.
+
+        Of a channel that does not exist: the place before the first event that it will ever have.
+        """
+
+    @abstractmethod
     def last(self, channel: str, count: int) -> Sequence[Event]:
         """The newest `count` events of the log, oldest first; costs the same on a short and on a long log."""
 

@@ -182,6 +182,11 @@ class MemoryBackend(Backend):
         last = len(found.events) if limit is None else min(first + limit, len(found.events))
         return iter(found.events[first:last])
 
+    def start(self, channel: str) -> str:
+        name = channel_name(channel)
+        found = self._channels.get(name)
+        return f"{name}:{found.start if found else 0}"
+
     def last(self, channel: str, count: int) -> Sequence[Event]:
         found = self._channel(channel)
         return found.events[max(found.start, len(found.events) - count) :] if count > 0 else []
@@ -287,7 +292,7 @@ class MemoryBackend(Backend):
     def _position(self, channel: str, cursor: str) -> int:
         name, _, number = cursor.rpartition(":")
         known = len(self._channel(channel).events)
-        if name != channel_name(channel) or not number.isdecimal() or not 0 < int(number) <= known:
+        if name != channel_name(channel) or not number.isdecimal() or int(number) > known:
             raise UsageError(
                 f"{cursor[:80]!r} is no cursor of channel {channel}",
                 hint="use a cursor as an event carries it",

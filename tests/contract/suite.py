@@ -805,6 +805,32 @@ class EventContract(ContractBase):
         assert [event.data["n"] for event in backend.tail("training")] == [3]
         assert [event.data["n"] for event in backend.tail("training", cursors[1])] == [2, 3]
 
+    def test_the_place_before_the_oldest_event(self, backend: Backend) -> None:
+        self.publish(backend, 3)
+        backend.rotate("training", 2)
+        start = backend.start("training")
+        assert [event.data["n"] for event in backend.tail("training", start)] == [1, 2]
+        self.publish(backend, 3, first=3)
+        backend.rotate("training", 1)
+        assert [event.data["n"] for event in backend.tail("training", start)] == [1, 2, 3, 4, 5]
+        assert [event.data["n"] for event in backend.tail("training", start, 1)] == [1]
+        assert [event.data["n"] for event in backend.tail("training", backend.start("training"))] == [5]
+
+    def test_the_place_before_the_first_event_of_a_channel_that_is_not_there(self, backend: Backend) -> None:
+        start = backend.start("training")
+        assert list(backend.channels()) == []
+        with pytest.raises(NotFound):
+            backend.tail("training", start)
+        self.publish(backend, 5)
+        assert [event.data["n"] for event in backend.tail("training", start)] == [0, 1, 2, 3, 4]
+        backend.rotate("training", 1)
+        backend.rotate("training", 0)
+        empty = backend.start("training")
+        assert list(backend.tail("training", empty)) == []
+        self.publish(backend, 2, first=5)
+        assert [event.data["n"] for event in backend.tail("training", start)] == [0, 1, 2, 3, 4, 5, 6]
+        assert [event.data["n"] for event in backend.tail("training", empty)] == [5, 6]
+
     def test_a_good_log_has_no_problems(self, backend: Backend) -> None:
         self.publish(backend, 3)
         assert list(backend.problems("training")) == []

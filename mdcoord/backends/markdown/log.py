@@ -26,7 +26,7 @@ from mdcoord.backends.markdown.logappend import ROUNDS, append_event, busy
 from mdcoord.backends.markdown.logarchive import Archived, Archives
 from mdcoord.backends.markdown.logfile import LogFile
 from mdcoord.backends.markdown.logrotation import rotate_once
-from mdcoord.backends.markdown.logview import Cursor, LogView
+from mdcoord.backends.markdown.logview import BEFORE, Cursor, LogView
 from mdcoord.errors import InvalidName, NotFound, UsageError
 from mdcoord.formats import eventlog
 from mdcoord.formats.eventlog import Problem, channel_name
@@ -70,6 +70,17 @@ class EventLog:
             raise UsageError(f"{limit} is not a number of events", hint="use 0 or more")
         self._require(name)  # now, not when the first event is asked for
         return islice(self._tail(name, cursor), limit)
+
+    def start(self, channel: str) -> str:
+        """The place before the oldest event in the log, as a cursor; before the first one where there is no
+        log.
+        """
+        name = channel_name(channel)
+        try:
+            with self._open(name) as view:
+                return str(Cursor(name, view.rotated, BEFORE))
+        except NotFound:
+            return str(Cursor(name, 0, BEFORE))
 
     def last(self, channel: str, count: int) -> list[Event]:
         """The newest `count` events of the log, oldest first. Raises NotFound."""
@@ -173,6 +184,10 @@ def _after(cursor: Cursor, view: LogView, archives: Archives) -> Iterator[Event]
 
     First where it must be, which is where it is unless somebody edited what is above it.
     """
+    if cursor.id == BEFORE:
+        if cursor.offset >= view.rotated:
+            return view.events()
+        return _archived_then_log(archives.from_stretch_of(cursor.offset), view)
     place = view.at(cursor.offset, cursor.id)
     if place is not None:
         return view.events(place)

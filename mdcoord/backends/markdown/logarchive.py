@@ -170,7 +170,7 @@ class Archives:
             return iter(())
         with viewing(self.channel, self.path(name)) as view:
             marks = list(eventlog.moved_marks(view.whole()))
-        return self._from(name, next(mark.start for mark in marks if mark.beyond > offset))
+        return self._from(name, next((mark.start for mark in marks if mark.beyond > offset), 0))
 
     def _holding(self, offset: int) -> str | None:
         """The archive in which an offset must be, if it is in any."""

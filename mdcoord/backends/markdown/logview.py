@@ -32,6 +32,10 @@ _CHUNK: Final = 16384
 _MOST: Final = 1 << 20
 
 
+BEFORE: Final = "-"
+"""Instead of an event's id: the cursor is the place before the event at its offset. No event has this id."""
+
+
 class Cursor(NamedTuple):
     """Where an event stands in its channel: what `tail` goes on after. Its text is opaque to users."""
 

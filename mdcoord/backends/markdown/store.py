@@ -511,6 +511,9 @@ class MarkdownBackend(Backend):
     def tail(self, channel: str, after: str | None = None, limit: int | None = None) -> Iterator[Event]:
         return self._log.tail(channel, after, limit)
 
+    def start(self, channel: str) -> str:
+        return self._log.start(channel)
+
     def last(self, channel: str, count: int) -> Sequence[Event]:
         return self._log.last(channel, count)
 

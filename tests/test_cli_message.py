@@ -195,9 +195,10 @@ def test_the_next_command_tells_once(mdcoord: Mdcoord) -> None:
 def test_every_object_carries_the_number_while_there_is_one(mdcoord: Mdcoord) -> None:
     for title in ("x", "y"):
         mdcoord("task", "create", title)
-    plain = mdcoord("task", "list", "--json", "--agent", "bob").lines
+    plain = mdcoord("task", "list", "--json", MDCOORD_AGENT="bob").lines
+    assert len(plain) == 2
     send(mdcoord, "m1", "--to", "bob")
-    assert mdcoord("task", "list", "--json", "--agent", "bob").lines == [
+    assert mdcoord("task", "list", "--json", MDCOORD_AGENT="bob").lines == [
         {**found, "_unread": 1} for found in plain
     ]
     assert mdcoord("task", "list", "--json").lines == plain
@@ -205,7 +206,7 @@ def test_every_object_carries_the_number_while_there_is_one(mdcoord: Mdcoord) ->
         assert mdcoord(*command, "--json", "--agent", "bob").json["_unread"] == 1
     assert mdcoord("event", "tail", "c", "--json", "--agent", "bob").json["_unread"] == 1
     assert mdcoord("message", "ack", "m1", "--agent", "bob", "--json").json.get("_unread") is None
-    assert mdcoord("task", "list", "--json", "--agent", "bob").lines == plain
+    assert mdcoord("task", "list", "--json", MDCOORD_AGENT="bob").lines == plain
 
 
 def test_status_tells_the_number(mdcoord: Mdcoord) -> None:
@@ -280,8 +281,13 @@ def test_commands_of_two_processes_tell_it_once(mdcoord: Mdcoord, tmp_path: Path
 
     def command(session: str, *arguments: str, stderr: Any = subprocess.PIPE) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "mdcoord", *arguments, "--agent", "bob"],
-            env={**os.environ, "MDCOORD_SESSION": session, "PYTHONPATH": os.pathsep.join(sys.path)},
+            [sys.executable, "-m", "mdcoord", *arguments],
+            env={
+                **os.environ,
+                "MDCOORD_AGENT": "bob",
+                "MDCOORD_SESSION": session,
+                "PYTHONPATH": os.pathsep.join(sys.path),
+            },
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,

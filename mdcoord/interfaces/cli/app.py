@@ -41,6 +41,7 @@ def _version(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         "rotate": f"{_HERE}.rotate:rotate",
         "log": f"{_HERE}.log:log",
         "config": f"{_HERE}.config:config",
+        "mcp": f"{_HERE}.mcp:mcp",
     },
     example="mdcoord init && mdcoord task create 'Train model' --priority 5 && mdcoord status",
     epilog=(

@@ -62,12 +62,15 @@ class Call:
             self._counted = time.monotonic()
         return self._envelope
 
-    def open(self) -> Workspace:
-        """Open the workspace; the caller closes it. Raises NotFound, ConfigError."""
+    def open(self, **who: str) -> Workspace:
+        """Open the workspace, if need be as another `agent` or `session`; the caller closes it.
+
+        Raises NotFound, ConfigError.
+        """
         from mdcoord.workspace import Workspace
 
         self._check_backend()
-        return Workspace.open(self.root, **self._who())
+        return Workspace.open(self.root, **{**self._who(), **who})
 
     def create_workspace(self, folder: str | None, *, track: bool) -> Workspace:
         """Make the workspace of a project's folder, or open what is there. Raises BackendUnavailable.

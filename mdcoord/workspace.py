@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from mdcoord.backends.base import Backend, Unreadable
 from mdcoord.backoff import Backoff
 from mdcoord.config import Config, load_config, project_folder
-from mdcoord.errors import ConfigError, InvalidName, UsageError
+from mdcoord.errors import ConfigError, InvalidName, NotFound, UsageError
 from mdcoord.host import Host
 from mdcoord.layout import Isolated, explicit_root, find_root, new_root, project_here, state_folder
 from mdcoord.lifecycle import Rules
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mdcoord.services.messages import Messages
     from mdcoord.services.quality import Quality
     from mdcoord.upkeep.archive import Summary
+    from mdcoord.upkeep.assess import Assessment
     from mdcoord.upkeep.check import Finding
     from mdcoord.upkeep.configure import ConfigFile
     from mdcoord.upkeep.recover import Recovered
@@ -58,8 +59,8 @@ class Workspace:
         self.backend = backend
         self.root = root
         self.config = config or Config()
-        self.agent = agent or _environment("MDCOORD_AGENT", "CLAUDE_INSTANCE_ID")
-        self.session = session or _environment("MDCOORD_SESSION") or os.urandom(6).hex()
+        self.agent = _agent(agent)
+        self.session = _session(session)
         self.host = host or Host()
         self._env = Env(
             backend,
@@ -131,6 +132,74 @@ class Workspace:
         from mdcoord.upkeep.configure import ConfigFile
 
         return ConfigFile(_root_of(where, _isolated_or_wrong))
+
+    @classmethod
+    def assess(
+        cls,
+        folder: str | Path | None = None,
+        *,
+        init: bool = False,
+        register: bool = False,
+        can: Iterable[str] = (),
+        agent: str | None = None,
+        session: str | None = None,
+        host: Host | None = None,
+    ) -> Assessment:
+        """The checklist for whoever begins to work: coordination, who is here, project, a name to join under.
+
+        Looks only. With `init` a missing workspace is made, with `register` the agent of that name is made
+        known with its capabilities `can` (else those that are configured); both may be repeated. Raises
+        NotFound for a registration without a workspace, ConfigError.
+        """
+        who: dict[str, Any] = {"agent": agent, "session": session, "host": host}
+        try:
+            workspace: Workspace | None = cls.open(folder, **who)
+        except NotFound:
+            workspace = cls.create(folder or ".", **who) if init else None
+            if workspace is None and register:
+                raise
+        if workspace is None:
+            return cls._nowhere(Path(folder or ".").expanduser().resolve(), **who)
+        with workspace:
+            found = workspace._assessed()
+            if register:
+                workspace._join(found, [*can])
+                found = workspace._assessed()
+            return found
+
+    @staticmethod
+    def _nowhere(folder: Path, *, agent: str | None, session: str | None, host: Host | None) -> Assessment:
+        from mdcoord.upkeep.assess import Scene, assess
+
+        config = load_config(folder, os.environ)
+        scene = Scene(folder, config, os.environ, host or Host(), _session(session), agent=_agent(agent))
+        return assess(scene)
+
+    def _assessed(self) -> Assessment:
+        from mdcoord.upkeep.assess import Scene, assess
+
+        scene = Scene(
+            *(Path(self._project()), self.config, os.environ, self.host, self.session),
+            workspace=self.root,
+            agent=self.agent,
+            known={one.agent_id: one.presence for one in self.messages.presence()},
+        )
+        return assess(scene)
+
+    def _join(self, found: Assessment, can: list[str]) -> None:
+        """Register the agent under its proposed name; one that is known gives a sign of life."""
+        from mdcoord.upkeep.assess import CAPABILITIES
+
+        if not found.registered:
+            can = can or [*(self.config.specializations or CAPABILITIES)]
+            types = ", ".join(found.types) or None
+            self.agents.register(
+                found.agent_id, can=can, project_type=types, coordination_mode=self.backend.name
+            )
+        elif can:
+            self.agents.set(found.agent_id, capabilities=can)
+        else:
+            self.agents.heartbeat(found.agent_id)
 
     made: Sequence[Path] = ()
     """What `create` made or changed; empty when all was there."""
@@ -377,6 +446,14 @@ def _isolated_or_wrong(folder: Path) -> bool:
 
 def _isolated(folder: Path) -> bool:
     return load_config(folder, os.environ).worktrees == "isolated"
+
+
+def _agent(named: str | None) -> str | None:
+    return named or _environment("MDCOORD_AGENT", "CLAUDE_INSTANCE_ID")
+
+
+def _session(named: str | None) -> str:
+    return named or _environment("MDCOORD_SESSION") or os.urandom(6).hex()
 
 
 def _environment(*names: str) -> str | None:

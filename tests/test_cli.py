@@ -299,6 +299,7 @@ EXIT_CODES = {
     "Conflict": 4,
     "AlreadyExists": 4,
     "NotReady": 4,
+    "GateNotPassed": 4,
     "ClaimLost": 4,
     "NothingReady": 5,
     "Busy": 6,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mdcoord.config import SETTINGS, Config
+from mdcoord.config import SETTINGS, Config, Setting
 from mdcoord.config.detect import FILES, SUFFIXES, Found, Project
 from mdcoord.config.kinds import AUTO, OFF
 
@@ -55,7 +55,9 @@ class Check:
             return self.command
         from shlex import join
 
-        program, *rest = self.command or ("",)
+        if not self.command:
+            return ""
+        program, *rest = self.command
         return join([os.path.basename(program), *rest]).replace(f"'{FILES}'", FILES)
 
     def chosen(self, files: Sequence[str] | None) -> Sequence[str] | None:
@@ -80,16 +82,24 @@ class Check:
 
 def checks_of(config: Config, project: Project) -> Iterator[Check]:
     """All checks, in their order: as configured, else as found for each type of project."""
-    types = types_of(config, project)
-    suffixes = tuple(suffix for type in types for suffix in SUFFIXES.get(type, ()))
     for name, settings in CHECKS.items():
-        setting = next((one for one in settings if getattr(config, one) != AUTO), None)
-        if setting is None:
-            yield from _found(name, project, types)
-        elif (command := getattr(config, setting)) == OFF:
-            yield Check(name, reason=f"turned off by {'.'.join(SETTINGS[setting].keys)}")
-        else:
-            yield Check(name, command=command, suffixes=suffixes)
+        yield from command_of(config, project, name, settings)
+
+
+def command_of(config: Config, project: Project, name: str, settings: Sequence[str]) -> Iterator[Check]:
+    """What does one job of a project, also one that is no check (`build`).
+
+    The first of the settings that is not `auto_detect` counts, else what is found for each type.
+    """
+    types = types_of(config, project)
+    setting = next((one for one in settings if getattr(config, one) != AUTO), None)
+    if setting is None:
+        yield from _found(name, project, types, SETTINGS[settings[0]])
+    elif (command := getattr(config, setting)) == OFF:
+        yield Check(name, reason=f"turned off by {_key(SETTINGS[setting])}")
+    else:
+        suffixes = tuple(suffix for type in types for suffix in SUFFIXES.get(type, ()))
+        yield Check(name, command=command, suffixes=suffixes)
 
 
 def types_of(config: Config, project: Project) -> Sequence[str]:
@@ -99,14 +109,17 @@ def types_of(config: Config, project: Project) -> Sequence[str]:
     return [type.strip().lower() for type in config.project_type.split(",") if type.strip()]
 
 
-def _found(name: str, project: Project, types: Sequence[str]) -> Iterator[Check]:
+def _found(name: str, project: Project, types: Sequence[str], setting: Setting) -> Iterator[Check]:
     if not types:
-        yield Check(name, reason=f"the project's type is not known; set quality.{name}")
+        yield Check(name, reason=f"the project's type is not known; set {_key(setting)}")
     for type in types:
         found, label = project.command(name, type), type if len(types) > 1 else ""
         if isinstance(found, Found):
-            yield Check(
-                name, label, found.words, "", SUFFIXES.get(type, ()), found.output_fails, found.nothing
-            )
+            words, output_fails, nothing = found
+            yield Check(name, label, words, "", SUFFIXES.get(type, ()), output_fails, nothing)
         else:
             yield Check(name, label, reason=found.reason)
+
+
+def _key(setting: Setting) -> str:
+    return ".".join(setting.keys)

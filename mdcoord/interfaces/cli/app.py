@@ -26,6 +26,7 @@ def _version(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         "init": f"{_HERE}.init:init",
         "status": f"{_HERE}.status:status",
         "demo": f"{_HERE}.demo:demo",
+        "assess": f"{_HERE}.assess:assess",
         "task": f"{_HERE}.task:task",
         "agent": f"{_HERE}.agent:agent",
         "event": f"{_HERE}.event:event",

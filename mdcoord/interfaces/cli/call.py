@@ -12,6 +12,7 @@ import click
 from mdcoord.errors import MdcoordError, UsageError
 
 if TYPE_CHECKING:
+    from mdcoord.upkeep.assess import Assessment
     from mdcoord.workspace import Workspace
 
 BACKENDS: Final = ("auto", "markdown")
@@ -82,6 +83,13 @@ class Call:
         self._check_backend()
         where = folder or self.root or os.environ.get("MDCOORD_ROOT") or "."
         return self._kept(Workspace.create(where, track=track, **self._who()))
+
+    def assess(self, folder: str | None, **wanted: Any) -> Assessment:
+        """Go through the checklist for a project's folder: see `Workspace.assess`."""
+        from mdcoord.workspace import Workspace
+
+        self._check_backend()
+        return Workspace.assess(folder or self.root, **wanted, **self._who())
 
     def _kept(self, workspace: Workspace) -> Workspace:
         click.get_current_context().call_on_close(workspace.close)

@@ -18,6 +18,7 @@ from mdcoord.formats.fields import same
 from mdcoord.formats.frontmatter_handler import MdcoordHandler
 from mdcoord.formats.yamltext import emit
 from mdcoord.formats.yamltext.scalars import NotJson, resolve
+from mdcoord.model import Change
 
 CORE = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None, "nULL": "nULL", "none": "none",
@@ -43,8 +44,9 @@ CORE = {
 @pytest.mark.parametrize(("text", "value"), CORE.items())
 def test_plain_text_is_typed_by_the_core_of_yaml_1_2(text: str, value: Any) -> None:
     assert same(resolve(text), value)
-    assert same(Document.parse(f"---\na: {text}\n---\n").fields["a"], value) or text in "=<<--"
-    assert same(Document.parse(f"---\n# general\na: {text}\n---\n").fields["a"], value) or text in "=<<--"
+    if text != "-":
+        assert same(Document.parse(f"---\na: {text}\n---\n").fields["a"], value)
+        assert same(Document.parse(f"---\n# general\na: {text}\n---\n").fields["a"], value)
 
 
 @pytest.mark.parametrize(
@@ -58,28 +60,24 @@ def test_numbers_that_json_does_not_have_are_no_values(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", TRICKY_TEXT)
-@pytest.mark.parametrize("loader", ["CSafeLoader", "SafeLoader"])
-def test_every_tricky_text_is_read_back_as_it_was(text: str, loader: str) -> None:
+def test_every_tricky_text_is_read_back_as_it_was(text: str) -> None:
     values = {"value": text, "list": [text, {"deep": text}], "flow": [[text, {"in": text}]], text[:100]: 1}
     document = Document.create(values, "body\n")
     assert same(document.fields, values)
     assert document.body == "body\n"
-    loaded = yaml.load(document.front_matter, getattr(yaml, loader))
-    assert same(loaded, values)
+    assert same(yaml.load(document.front_matter, yaml.SafeLoader), values)
+    assert same(yaml.load(document.front_matter, yaml.CSafeLoader), values)
     general = Document.parse(document.text.replace("---\n", "---\n# general\n", 1))
     assert same(general.fields, values)
 
 
 @pytest.mark.parametrize("text", TRICKY_TEXT)
-@pytest.mark.parametrize("old", ["plain", '"double"', "'single'", "|\n  literal", "12", "~", "&x y", "[a]"])
-def test_every_tricky_text_can_be_set_over_every_style(text: str, old: str) -> None:
-    from mdcoord.model import Change
-
-    after = Document.parse(f"---\n# c\na: {old}\nb: 1\n---\n").edit(Change(set={("a",): text}))
-    loaded = frontmatter.loads(after.text)
-    assert same(loaded.metadata, {"a": text, "b": 1})
-    assert after.text.startswith("---\n# c\na:")
-    assert after.text.endswith("\nb: 1\n---\n")
+def test_every_tricky_text_can_be_set_over_every_style(text: str) -> None:
+    for old in ("plain", '"double"', "'single'", "|\n  literal", "12", "~", "&x y", "[a]", "\n  below"):
+        after = Document.parse(f"---\n# c\na: {old}\nb: 1\n---\n").edit(Change(set={("a",): text}))
+        assert same(frontmatter.loads(after.text).metadata, {"a": text, "b": 1})
+        assert after.text.startswith("---\n# c\na:")
+        assert after.text.endswith("\nb: 1\n---\n")
 
 
 @pytest.mark.parametrize(

@@ -86,8 +86,8 @@ class Document:
 
         `newline` ends the lines of the front matter. Raises UsageError for values that cannot be kept.
         """
-        front = _front_matter(plain(dict(fields)), newline)
-        return _reread(front + _body_text(body), dict(fields), where)
+        kept = plain(dict(fields))
+        return _reread(_front_matter(kept, newline) + _body_text(body), kept, where)
 
     @property
     def has_front_matter(self) -> bool:
@@ -152,9 +152,8 @@ class Document:
         if self._fences is not None:
             raise UsageError("the document has front matter already", hint="edit it instead")
         mark = fence.BOM if self.text.startswith(fence.BOM) else ""
-        return _reread(
-            mark + _front_matter(plain(dict(fields)), self.newline) + self.body, dict(fields), self.where
-        )
+        kept = plain(dict(fields))
+        return _reread(mark + _front_matter(kept, self.newline) + self.body, kept, self.where)
 
     def _spliced(self, wanted: dict[str, Any], change: Change) -> Document:
         fences = self._fences
@@ -216,7 +215,7 @@ def _reread(text: str, fields: dict[str, Any], where: str) -> Document:
         document = Document.parse(text, where=where)
     except InvalidDocument as error:
         raise UsageError(f"the values do not fit into a document: {error.message}", hint=error.hint) from None
-    if not same(document.fields, plain(fields)):
+    if not same(document.fields, fields):
         raise UsageError("the text cannot be kept as it is", hint="a body must not look like front matter")
     return document
 

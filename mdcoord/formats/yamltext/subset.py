@@ -77,18 +77,23 @@ def _mapping(lines: list[str], at: int, column: int, into: dict[str, Any], depth
     while at < count:
         text = lines[at]
         line = known(text) or _learn(text)
-        if line[0] < column:
+        found, hyphen, key, kind, value = line
+        if found < column:
             return at
-        if line[0] != column or line[1]:
+        if found != column or hyphen:
             raise _Unknown
-        at = _entry(lines, at, column, line, into, depth)
+        if kind == _VALUE and key is not None and key not in into:
+            into[key] = value
+            at += 1
+        else:
+            at = _entry(lines, at, column, line, into, depth)
     return at
 
 
 def _entry(lines: list[str], at: int, column: int, line: _Line, into: dict[str, Any], depth: int) -> int:
     """Read one entry of a mapping whose first line is `line`; returns the line behind it."""
     _, _, key, kind, value = line
-    if key is None or key in into or len(key) > MAX_KEY:
+    if key is None or key in into:
         raise _Unknown
     at += 1
     if kind == _VALUE:
@@ -188,6 +193,8 @@ def _learn(text: str) -> _Line:
     if not colon and rest[-1:] == ":":
         key, colon = rest[:-1], ":"
     line: _Line
+    if len(key) > MAX_KEY:
+        colon = ""
     if not colon or not ((key.isidentifier() and key.isascii()) or _KEY.match(key)):
         line = (column, hyphen, None, *_value(rest))
     elif value:

@@ -35,10 +35,15 @@ class _Editor:
         kept = set(kept_names(old, wanted))
         if not kept and column:
             raise _TooHard
+        inside = (" " * (column + 1), " " * column + "- ")
         for name, value in old.items():
-            end = self.entry_end(at, column)
+            end = self.entry_end(at, inside)
             if name in kept:
-                self.entry(at, end, column, value, wanted[name])
+                new = wanted[name]
+                if new is value:
+                    self.written += self.lines[at:end]
+                else:
+                    self.entry(at, end, column, value, new)
             at = end
         added = {name: value for name, value in wanted.items() if name not in kept}
         if added:
@@ -73,12 +78,12 @@ class _Editor:
         else:
             raise _TooHard
 
-    def entry_end(self, at: int, column: int) -> int:
-        """The line behind an entry: what belongs to it is deeper, an item in its column, or a blank line in
-        a text.
+    def entry_end(self, at: int, inside: tuple[str, str]) -> int:
+        """The line behind an entry. A line that starts like `inside` (deeper, or an item in the column of the
+        key) belongs to it, and so does a blank one: it is in a text.
         """
-        deeper, item = " " * (column + 1), " " * column + "- "
+        lines = self.lines
         at += 1
-        while at < len(self.lines) and (not self.lines[at] or self.lines[at].startswith((deeper, item))):
+        while at < len(lines) and (not lines[at] or lines[at].startswith(inside)):
             at += 1
         return at

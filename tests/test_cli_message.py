@@ -150,6 +150,12 @@ def test_notifications_come_once_and_in_full(mdcoord: Mdcoord) -> None:
     assert [(found["_id"], found["description"], found["_unread"]) for found in peeked.lines] == [
         ("m1", "x", 1)
     ]
+    assert (peeked.code, peeked.err) == (0, "")
+    shown = mdcoord("message", "notifications", "--agent", "bob")
+    assert shown.out.splitlines()[1:] == ["  x"]
+    assert shown.err == ""
+    shown = mdcoord("message", "notifications", "--agent", "bob")
+    assert (shown.out, shown.err) == ("", "no notifications\n")
     shown = mdcoord("message", "notifications", "--agent", "carl")
     assert (shown.out, shown.err) == ("", "no notifications\n")
 

@@ -132,6 +132,7 @@ def notifications(call: Call, peek: bool) -> None:
         sys.stdout.flush()  # when the next one is asked for, this one counts as told
     if found is None and not call.json:
         note("no notifications")
+    call.caller = None  # what this command leaves in the queue is to stay there
 
 
 @verb("presence", example="mdcoord message presence")

@@ -9,6 +9,7 @@ from typing import Any
 import frontmatter
 import pytest
 from document_builder import Built, Spot, documents
+from document_mutations import mutated
 from document_strategies import TRICKY_TEXT, changes, fields, nested, numbers, scalars, texts, values, words
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -244,49 +245,3 @@ def outcome(action: Callable[[], Document]) -> Document | MdcoordError:
         return action()
     except MdcoordError as error:
         return error
-
-
-def mutated(text: str, chance: random.Random) -> str:
-    pieces = [
-        "\n",
-        " ",
-        "  ",
-        "- ",
-        ": ",
-        "#",
-        '"',
-        "'",
-        "[",
-        "]",
-        "{",
-        "}",
-        ",",
-        "&a ",
-        "*a",
-        "!!int ",
-        "---\n",
-        "|",
-        ">",
-        "\t",
-        "? ",
-        "<<: ",
-        "%",
-        "@",
-        "\r",
-        "\x00",
-        "\ud800",
-        "é",
-    ]
-    for _ in range(chance.randint(1, 3)):
-        at = chance.randint(0, len(text))
-        what = chance.randint(0, 3)
-        if what == 0:
-            text = text[:at] + chance.choice(pieces) + text[at:]
-        elif what == 1:
-            text = text[:at] + text[at + chance.randint(1, 4) :]
-        elif what == 2:
-            other = chance.randint(0, len(text))
-            text = text[:at] + text[other : other + chance.randint(1, 20)] + text[at:]
-        else:
-            text = text[:at] + chance.choice(pieces) + text[at + 1 :]
-    return text

@@ -87,6 +87,15 @@ class GateNotPassed(Conflict):
     code, retryable = "gate_not_passed", False
 
 
+class NotAccepted(Conflict):
+    """A task cannot be completed: not all of its acceptance criteria are met; `details` has `open`.
+
+    These are their numbers. The claim stands.
+    """
+
+    code, retryable = "not_accepted", False
+
+
 class ClaimLost(MdcoordError):
     """The claim that the caller relies on is not (or no longer) its own. Stop working on the task."""
 

@@ -23,9 +23,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from mdcoord.acceptance import refuse_open
 from mdcoord.backoff import Backoff
 from mdcoord.conflicts import announced
 from mdcoord.errors import ClaimLost, Conflict, NotReady
+from mdcoord.gate import require_gate
 from mdcoord.host import Host, seconds_of, timestamp
 from mdcoord.leases import (
     Claimant,
@@ -228,7 +230,9 @@ def progress(
 
 
 def complete(record: Record, lease: Lease, host: Host, result: Value, op: str | None) -> Change:
-    """End the task well."""
+    """End the task well. Raises NotAccepted, GateNotPassed."""
+    refuse_open(record)
+    require_gate(record.key.id, record.fields, lease.attempt)
     now = host.stamp()
     fields: dict[Path, Value] = {
         ("status",): "completed",

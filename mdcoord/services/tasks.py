@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from mdcoord.acceptance import tick
 from mdcoord.errors import Conflict, UsageError
 from mdcoord.host import seconds_of, timestamp
-from mdcoord.leases import drop
+from mdcoord.leases import drop, held
 from mdcoord.lifecycle import IN_PROGRESS, reopened, standing, status_of
 from mdcoord.model import ANY, KEEP, Change, Expect, Key, Path, Record, Value
 from mdcoord.readiness import OPEN, StatusOf, obstacles, statuses
@@ -85,6 +87,25 @@ class Tasks(Claims):
             data = {"task_id": record.key.id, "title": title, "agent": self._env.agent}
             announce(self._env, TASKS, "task_created", data)
         return self._typed(self._unheld(record))
+
+    def accept(
+        self, name: str, *which: str | int, done: bool = True, token: str | None = None, by: str | None = None
+    ) -> Task:
+        """Say that acceptance criteria are met, or with `done=False` that they are not.
+
+        Each is named by its number, from 1, or by its text. Anybody may say so, a reviewer as well as the
+        holder, and stands beside it with the time (`by`: None for the caller). With a `token`, only while
+        that claim holds. Raises NotFound, ClaimLost.
+        """
+        env = self._env
+
+        def decide(record: Record) -> Change | None:
+            if token is not None:
+                held(record.lease, env.claimant(token=token), record.key.name)
+            change = tick(record, [str(one) for one in which], done, by or env.agent, env.host.stamp())
+            return change and replace(change, set={**change.set, ("updated_at",): env.host.stamp()})
+
+        return self._typed(env.write(self._key(name), decide))
 
     def remove(self, name: str) -> str:
         """Move a task to the archive and return its name there.

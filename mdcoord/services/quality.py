@@ -99,7 +99,7 @@ class Quality(Documents[Context]):
         try:
             return self.get(document_name(task))
         except NotFound as error:
-            error.hint = "run `mdcoord quality run`" + (f" --task {task}" if task else "")
+            error.hint = f"run `mdcoord quality run{f' --task {task}' if task else ''}`"
             raise
 
     def _results(self, checks: Sequence[Check], files: Sequence[str] | None, folder: str) -> list[Result]:

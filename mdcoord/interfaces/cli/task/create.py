@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from mdcoord.gate import FIELD, REQUIRED
 from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.options import set_option, text_of, words
@@ -26,6 +27,7 @@ from mdcoord.interfaces.cli.values import nested, number
 @click.option("--instructions", metavar="TEXT", help="What is to be done; - reads it from stdin.")
 @click.option("--context", multiple=True, metavar="TEXT", help="What to know: a file, a link. Repeatable.")
 @click.option("--acceptance", multiple=True, metavar="TEXT", help="When it is done well. Repeatable.")
+@click.option("--require-quality", is_flag=True, help="Complete only after `quality run --task ID` passed.")
 @set_option("Any further field; dotted names nest. Repeatable.")
 def create(
     call: Call,
@@ -33,6 +35,7 @@ def create(
     needs: tuple[str, ...],
     depends_on: tuple[str, ...],
     instructions: str | None,
+    require_quality: bool,
     pairs: tuple[str, ...],
     **given: Any,
 ) -> None:
@@ -42,7 +45,7 @@ def create(
         needs=words(needs),
         depends_on=words(depends_on),
         instructions=text_of(instructions),
-        fields=nested(pairs),
+        fields={**({FIELD: REQUIRED} if require_quality else {}), **nested(pairs)},
         **given,
     )
     put(call, task.as_dict(), task.id)

@@ -2,7 +2,7 @@
 
 Attributes of a proxy are proxies again, so `Async(workspace).tasks.get("train")` can be awaited. What a call
 returns comes as it is, except for context managers (claims), which are proxies, too. A call may be awaited,
-entered or iterated:
+entered or iterated. Methods that wait (see `mdcoord.patience`) hold no thread while they do:
 
     task = await w.aio.tasks.get("train")
     async with w.aio.tasks.claim(agent="a") as claim:
@@ -17,6 +17,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Generator
 from types import TracebackType
 from typing import Any, Self
+
+from mdcoord.patience import Pause, steps_of
 
 
 class Async:
@@ -41,6 +43,10 @@ class Async:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await asyncio.to_thread(self._target.__exit__, kind, error, trace)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        async for item in _items(self._target):
+            yield item
 
     def __repr__(self) -> str:
         return f"<Async {self._target!r}>"
@@ -68,20 +74,56 @@ class Call:
         await self._entered.__aexit__(kind, error, trace)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        iterator = iter(await self._run())
-        end = object()
-        while (item := await asyncio.to_thread(next, iterator, end)) is not end:
+        found = await self._run()
+        async for item in _items(found._target if isinstance(found, Async) else found):
             yield item
 
     async def _run(self) -> Any:
+        result = await self._result()
+        return Async(result) if hasattr(result, "__enter__") or _is_patient(result) else result
+
+    async def _result(self) -> Any:
+        if steps := steps_of(self._function):
+            return await _last(steps(*self._args, **self._rest))
         under_way = asyncio.ensure_future(asyncio.to_thread(self._function, *self._args, **self._rest))
         try:
-            result = await asyncio.shield(under_way)
+            return await asyncio.shield(under_way)
         except asyncio.CancelledError:
             # The thread goes on; a claim that it still brings must not be held for ever.
             under_way.add_done_callback(_let_go)
             raise
-        return Async(result) if hasattr(result, "__enter__") else result
+
+
+async def _items(target: Any) -> AsyncIterator[Any]:
+    """What an iterable gives, each item fetched by a thread; the pauses of a patient one hold none."""
+    iterator = iter(target.steps() if hasattr(target, "steps") else target)
+    end = object()
+    while (item := await asyncio.to_thread(next, iterator, end)) is not end:
+        if isinstance(item, Pause):
+            await asyncio.sleep(item)
+        else:
+            yield item
+
+
+async def _last(steps: Generator[Pause, None, Any]) -> Any:
+    """What a generator of pauses returns in the end."""
+
+    def advance() -> tuple[Pause | None, Any]:
+        try:
+            return next(steps), None
+        except StopIteration as end:
+            return None, end.value
+
+    while True:
+        pause, result = await asyncio.to_thread(advance)
+        if pause is None:
+            return result
+        await asyncio.sleep(pause)
+
+
+def _is_patient(value: Any) -> bool:
+    """Whether an object has methods that wait."""
+    return _is_ours(value) and any(hasattr(method, "steps") for method in vars(type(value)).values())
 
 
 def _let_go(done: asyncio.Future[Any]) -> None:

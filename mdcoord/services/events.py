@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mdcoord.backends.base import Event
 from mdcoord.errors import MdcoordError
 from mdcoord.model import Value
 from mdcoord.records import EventRecord
 from mdcoord.services.env import Env
+
+if TYPE_CHECKING:
+    from mdcoord.services.consumers import Consumer, Subscription
+    from mdcoord.services.documents import Where
 
 TASKS: Final = "tasks"
 """The channel of what happens to tasks."""
@@ -69,6 +73,50 @@ class Events:
     def channels(self) -> Sequence[str]:
         """The names of all channels, sorted."""
         return self._env.backend.channels()
+
+    def subscribe(
+        self,
+        channel: str,
+        *,
+        consumer: str,
+        where: Where = None,
+        follow: bool = True,
+        after: str | None = None,
+        ack: bool = True,
+    ) -> Subscription:
+        """The events that a consumer has not acknowledged yet, and with `follow` those to come.
+
+        A consumer is made by its name; it begins with the oldest event in the log. `where` is a query or a
+        function of an event: others are passed over. `after` is a cursor to go on after instead of the
+        consumer's own place. Without `ack` nothing is acknowledged until `Subscription.ack` is called. Raises
+        InvalidName, QueryError, UsageError, and NotFound without `follow`.
+        """
+        from mdcoord.services.consumers import Subscription
+
+        name = _name(channel)
+        matches = self._matches(where)
+        return Subscription(
+            self._env, name, consumer, typed, matches=matches, follow=follow, after=after, ack=ack
+        )
+
+    def consumers(self, channel: str | None = None) -> Sequence[Consumer]:
+        """The consumers of a channel (None: of all), each with how many events wait for it."""
+        from mdcoord.services.consumers import Places
+
+        return Places(self._env).all(None if channel is None else _name(channel))
+
+    def forget(self, channel: str, consumer: str) -> None:
+        """Forget where a consumer is; under the same name it begins anew. Raises NotFound, InvalidName."""
+        from mdcoord.services.consumers import Places
+
+        Places(self._env).forget(_name(channel), consumer)
+
+    def _matches(self, where: Where) -> Callable[[Mapping[str, Any]], bool] | None:
+        if where is None or callable(where):
+            return where
+        from mdcoord.formats.query import compile_query
+
+        return compile_query(where, now=self._env.host.now)
 
 
 def typed(channel: str, event: Event) -> EventRecord:

@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from processes import run_all
+
 from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.errors import Busy, InvalidDocument, MdcoordError
 from mdcoord.model import Change, Key
@@ -225,29 +227,6 @@ def violations(folder: Path, people: list[dict[str, Any]], tools: list[dict[str,
                 yield f"{name}: {field} is {fields.get(field)}, acknowledged {wanted}"
     yield from (f"left over: {path}" for path in folder.glob(".mdc-*"))
     yield from (f"put aside: {path}" for path in folder.glob(".state/kept/*"))
-
-
-def run_all(jobs: list[Callable[[], dict[str, Any]]], scratch: Path) -> list[dict[str, Any]]:
-    """Run each job in a process of its own and return what they report."""
-    children = []
-    for number, job in enumerate(jobs):
-        pid = os.fork()
-        if not pid:
-            code = 1
-            try:
-                (scratch / f"{number}.json").write_text(json.dumps(job()))
-                code = 0
-            except BaseException:
-                import traceback
-
-                traceback.print_exc()
-            finally:
-                os._exit(code)
-        children.append(pid)
-    for pid in children:
-        _, status = os.waitpid(pid, 0)
-        assert status == 0, f"a process of the storm failed: {status}"
-    return [json.loads((scratch / f"{number}.json").read_text()) for number in range(len(jobs))]
 
 
 def storm(base: Path, seed: int, seconds: float) -> dict[str, Any]:

@@ -98,9 +98,9 @@ class Past:
         name, now = version_of(leftover), self.find(version_of(there))
         place = self.find(name)
         if place is None:
-            last = self.last_own()
             # Half-written by the writer itself, before it put anything in place.
-            return last is not None and last != now and self.versions[last].data.startswith(leftover)
+            unborn = self.versions[0 if tool is None else tool + 1 :]
+            return any(version.data.startswith(leftover) for version in unborn if not version.saved)
         return not self.versions[place].saved or name in self._united(tool) or name in self._united(now)
 
     def _united(self, place: int | None) -> set[str]:

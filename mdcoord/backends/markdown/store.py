@@ -332,7 +332,7 @@ class MarkdownBackend(Backend):
         """Deal with a temporary file whose document is gone, or not known."""
         saved = self._files.leftover(temp)
         past = self._history.past(key.name) if key else Past(())
-        own = self._files.marked(temp) == version_of(saved) or past.contains(saved, b"", past.last_own())
+        own = self._files.marked(temp) == version_of(saved) or past.contains(saved, b"", None)
         if own:
             self._files.discard(temp)
         else:

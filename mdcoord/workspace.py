@@ -28,6 +28,7 @@ from mdcoord.services.tasks import Tasks
 
 if TYPE_CHECKING:
     from mdcoord.aio import Async
+    from mdcoord.services.inbox import Inbox
     from mdcoord.services.messages import Messages
     from mdcoord.services.quality import Quality
     from mdcoord.upkeep.archive import Summary
@@ -318,6 +319,20 @@ class Workspace:
             return findings
         wanted = {Path(file).resolve() for file in files}
         return [finding for finding in findings if self._resolved(finding.path) in wanted]
+
+    def inbox(self) -> Inbox | None:
+        """What waits for the caller; None for one who can get no messages. See `Messages.inbox`.
+
+        Loads the rest of what messages need only when it has to look again.
+        """
+        from mdcoord.services.addressing import instance_id
+        from mdcoord.services.inbox import Inboxes
+
+        try:
+            name = instance_id(self.agent or "")
+        except InvalidName:
+            return None
+        return Inboxes(self.backend, self.host).trusted(name) or self.messages.inbox()
 
     @cached_property
     def messages(self) -> Messages:

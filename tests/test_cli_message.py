@@ -311,3 +311,35 @@ def test_commands_of_two_processes_tell_it_once(mdcoord: Mdcoord, tmp_path: Path
     assert "about m1" in command("s1", "task", "list")
     assert "about m1" not in command("s2", "task", "list")
     assert "about m1" not in command("s1", "task", "list", "--json")
+
+
+def test_with_nothing_new_a_command_loads_little_and_lists_nothing(mdcoord: Mdcoord) -> None:
+    code = """if True:
+        import sys
+        from mdcoord.backends.markdown.store import MarkdownBackend
+        from mdcoord.interfaces.cli.app import cli
+        real, listed = MarkdownBackend.list, []
+        MarkdownBackend.list = lambda self, kind, **rest: listed.append(kind) or real(self, kind, **rest)
+        try:
+            cli.main(["task", "show", "one", "--json"])
+        except SystemExit:
+            print(listed, "mdcoord.services.messages" in sys.modules, file=sys.stderr)
+    """
+
+    def command() -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "MDCOORD_AGENT": "bob", "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        return done.stderr.splitlines()[-1]
+
+    mdcoord("task", "create", "x", "--id", "one")
+    assert command() == "['message'] True"
+    assert command() == "[] False"
+    send(mdcoord, "m1", "--to", "bob")
+    assert command() == "['message'] True"
+    assert command() == "[] False"

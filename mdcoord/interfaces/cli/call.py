@@ -109,7 +109,7 @@ class Call:
 
 def _unread(workspace: Workspace) -> Mapping[str, Any]:
     try:
-        unread = workspace.messages.inbox().unread
+        inbox = workspace.inbox()
     except MdcoordError:
         return {}  # the answer to what was asked does not depend on it
-    return {"_unread": unread} if unread else {}
+    return {"_unread": inbox.unread} if inbox and inbox.unread else {}

@@ -17,6 +17,7 @@ from mdcoord.interfaces.cli.output import clean, cut, json_line, note
 if TYPE_CHECKING:
     from mdcoord.records import Message
     from mdcoord.services.messages import Messages
+    from mdcoord.workspace import Workspace
 
 AT_ONCE: Final = 5
 """How many messages one command tells of; the next one goes on."""
@@ -32,13 +33,17 @@ def deliver(call: Call, error: MdcoordError | None) -> None:
         return
     try:
         if call.caller is not None:
-            _tell(call.caller.messages, as_json=call.json)
+            _tell(call.caller, as_json=call.json)
     except (MdcoordError, OSError):
         pass  # what could not be told is told by the next command
 
 
-def _tell(messages: Messages, *, as_json: bool) -> None:
-    untold = messages.inbox().untold
+def _tell(caller: Workspace, *, as_json: bool) -> None:
+    inbox = caller.inbox()
+    untold = inbox.untold if inbox else []
+    if not untold:
+        return
+    messages = caller.messages
     told = [*_readable(messages, untold[:AT_ONCE])]
     if told:
         note("\n".join(_fact(message) if as_json else _line(message) for message in told))

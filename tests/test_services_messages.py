@@ -575,9 +575,9 @@ def test_a_command_before_the_registration_does_not_outlive_the_process(
 def test_a_process_may_be_named_with_the_look(bob: Workspace, host: FakeHost) -> None:
     bob.messages.inbox()
     host.living[7] = "then"
-    assert bob.messages.inbox(pid=7).sign.pid == 7
+    assert bob.messages.inbox(pid=7).sign["pid"] == 7
     host.forward(LOOK + 1)
-    assert bob.messages.inbox().sign.pid == 7  # another command of the same instance
+    assert bob.messages.inbox().sign["pid"] == 7  # another command of the same instance
     host.living[7] = "later"
     assert presence(bob) == {"bob": OFFLINE}
 

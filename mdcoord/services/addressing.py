@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from mdcoord.errors import InvalidName
@@ -64,8 +65,12 @@ def _acks(fields: Mapping[str, Value]) -> list[Mapping[str, Value]]:
 
 
 def _instance(value: Any) -> str:
-    # Files are written by hand, too: what is no name is compared as it is.
-    text = value if isinstance(value, str) else ""
+    return _normal(value) if isinstance(value, str) else ""
+
+
+@lru_cache(maxsize=256)
+def _normal(text: str) -> str:
+    # Files are written by hand, too: what is no name is compared as it is. A few names are in all messages.
     try:
         return instance_id(text)
     except InvalidName:

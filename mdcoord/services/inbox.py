@@ -10,15 +10,13 @@ instance is told again of what it has not acknowledged.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from mdcoord.backends.base import Backend, Listing
 from mdcoord.errors import MdcoordError
 from mdcoord.host import Host
 from mdcoord.model import Record, Value
-from mdcoord.presence import Sign
 from mdcoord.services.addressing import is_pending
 
 LOOK: Final = 15.0
@@ -29,20 +27,32 @@ _STAMP: Final = ("messages", "stamp")
 _PATIENCE: Final = 1.0
 """Seconds to wait for the lock of a memo; what could not be noted is told once more."""
 
+_NO_SIGN: Final[Mapping[str, Any]] = {}
 
-@dataclass(frozen=True, slots=True)
+
 class Inbox:
     """What one look showed: the messages that wait for an acknowledgement, oldest first.
 
-    `untold` are those of them that the instance was not told of. `looked` is in seconds since 1970, `stamp`
-    tells writes of messages apart, `sign` is the last sign of life.
+    `told` are those that the instance was told of. `looked` is in seconds since 1970, `stamp` tells writes of
+    messages apart, `sign` is the last sign of life as plain data (see `presence.Sign`). Never changed.
     """
 
-    pending: tuple[str, ...] = ()
-    told: frozenset[str] = frozenset()
-    looked: float | None = None
-    stamp: str | None = None
-    sign: Sign = field(default_factory=Sign)
+    # No dataclass: making one costs more than all else that a command does about messages.
+    __slots__ = ("looked", "pending", "sign", "stamp", "told")
+
+    def __init__(
+        self,
+        pending: Iterable[str] = (),
+        told: Iterable[str] = (),
+        looked: float | None = None,
+        stamp: str | None = None,
+        sign: Mapping[str, Any] = _NO_SIGN,
+    ) -> None:
+        self.pending = tuple(pending)
+        self.told = frozenset(told)
+        self.looked = looked
+        self.stamp = stamp
+        self.sign = sign
 
     @property
     def unread(self) -> int:
@@ -61,7 +71,7 @@ class Inbox:
             "told": sorted(self.told),
             "looked": self.looked,
             "stamp": self.stamp,
-            "sign": self.sign.as_dict(),
+            "sign": dict(self.sign),
         }
 
     @classmethod
@@ -70,11 +80,11 @@ class Inbox:
         data: Mapping[str, Any] = memo if isinstance(memo, dict) else {}
         looked, stamp, sign = data.get("looked"), data.get("stamp"), data.get("sign")
         return cls(
-            tuple(_texts(data.get("pending"))),
-            frozenset(_texts(data.get("told"))),
+            _texts(data.get("pending")),
+            _texts(data.get("told")),
             looked if isinstance(looked, int | float) else None,
             stamp if isinstance(stamp, str) else None,
-            Sign.from_dict(sign) if isinstance(sign, dict) else Sign(),
+            sign if isinstance(sign, dict) else {},
         )
 
 
@@ -105,17 +115,21 @@ class Inboxes:
         found = self._backend.memo(*_STAMP)
         return found if isinstance(found, str) else None
 
-    def fresh(self, inbox: Inbox, stamp: str | None) -> bool:
-        """Whether a look can be trusted still."""
-        if inbox.looked is None or inbox.stamp != stamp:
-            return False
-        return 0 <= self._host.now() - inbox.looked < LOOK
+    def trusted(self, name: str) -> Inbox | None:
+        """What the last look of an instance showed, None when it has to look again."""
+        inbox = self.known(name)
+        if inbox.looked is None or inbox.stamp != self.stamp():
+            return None
+        return inbox if 0 <= self._host.now() - inbox.looked < LOOK else None
 
-    def looked(self, name: str, before: Inbox, listing: Listing, stamp: str | None, sign: Sign) -> Inbox:
-        """Note what a listing showed that was made after `before` and `stamp` were read; and return it.
+    def looked(self, name: str, look: Callable[[Inbox], tuple[Listing, Mapping[str, Any]]]) -> Inbox:
+        """Look again: `look` gives all messages and a sign of life. Note what that shows and return it.
 
-        A failure is no error: then the next command looks again.
+        A failure to note it is no error: then the next command looks again.
         """
+        # In this order: what is written after the stamp was read changes it, what is told later stays told.
+        before, stamp = self.known(name), self.stamp()
+        listing, sign = look(before)
         pending = _waiting(listing.records, name)
         unreadable = (found.key.id for found in listing.unreadable)
         gone = before.told.difference(pending, unreadable)  # acknowledged, archived, removed

@@ -60,13 +60,13 @@ class Instances:
         Without one, the sign of a command stands for itself, and time tells.
         """
         host = self._env.host
-        for sign in (inbox.sign, self._sign_of(self._registered(name))):
+        for sign in (Sign.from_dict(inbox.sign), self._sign_of(self._registered(name))):
             if sign.pid and sign.processes == host.processes and host.alive(sign.pid, sign.started):
                 return sign.pid
         return None
 
     def _seen(self, name: str, record: Record | None, inbox: Inbox) -> Instance:
-        host, registered, looked = self._env.host, self._sign_of(record), inbox.sign
+        host, registered, looked = self._env.host, self._sign_of(record), Sign.from_dict(inbox.sign)
         signs = [registered]
         # A passing command tells nothing beyond the registered process, unless it came later: then that
         # process was gone already, or the sign would name it.

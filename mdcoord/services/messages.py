@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
+from typing import Any
 
+from mdcoord.backends.base import Listing
 from mdcoord.errors import AlreadyExists, InvalidDocument, NotFound, UsageError
 from mdcoord.model import ANY, Change, Expect, Key, Record, Value
 from mdcoord.presence import ONLINE, Sign
@@ -172,9 +174,9 @@ class Messages(Documents[Message]):
         Raises UsageError, InvalidName.
         """
         name = self._instance(agent)
-        before, stamp = self._inboxes.known(name), self._inboxes.stamp()
-        if self._inboxes.fresh(before, stamp):
-            return before.unread
+        inbox = self._inboxes.trusted(name)
+        if inbox is not None:
+            return inbox.unread
         return sum(is_pending(record.fields, name) for record in self._backend.list("message").records)
 
     def inbox(self, agent: str | None = None, *, pid: int | None = None) -> Inbox:
@@ -185,9 +187,8 @@ class Messages(Documents[Message]):
         UsageError, InvalidName.
         """
         name = self._instance(agent)
-        before, stamp = self._inboxes.known(name), self._inboxes.stamp()
-        fresh = self._inboxes.fresh(before, stamp) and pid in (None, before.sign.pid)
-        return before if fresh else self._look(name, before, stamp, pid)
+        inbox = self._inboxes.trusted(name)
+        return inbox if inbox and pid in (None, inbox.sign.get("pid")) else self._look(name, pid)
 
     def notifications(self, agent: str | None = None, *, peek: bool = False) -> Iterator[Message]:
         """The queue of an instance: messages that wait for it and that it was not told of, oldest first.
@@ -197,8 +198,7 @@ class Messages(Documents[Message]):
         noted. Raises UsageError, InvalidName.
         """
         name = self._instance(agent)
-        before, stamp = self._inboxes.known(name), self._inboxes.stamp()
-        inbox = self._look(name, before, stamp)
+        inbox = self._look(name)
         return self._readable(inbox.untold) if peek else self._delivered(name, inbox)
 
     def told(self, messages: Collection[str], agent: str | None = None) -> None:
@@ -294,10 +294,13 @@ class Messages(Documents[Message]):
             )
         return self._typed(record)
 
-    def _look(self, name: str, before: Inbox, stamp: str | None, pid: int | None = None) -> Inbox:
-        listing = self._backend.list("message")
-        sign = Sign.of(self._env.host, pid or self._instances.process(name, before))
-        return self._inboxes.looked(name, before, listing, stamp, sign)
+    def _look(self, name: str, pid: int | None = None) -> Inbox:
+        def look(before: Inbox) -> tuple[Listing, Mapping[str, Any]]:
+            listing = self._backend.list("message")
+            process = pid or self._instances.process(name, before)
+            return listing, Sign.of(self._env.host, process).as_dict()
+
+        return self._inboxes.looked(name, look)
 
     def _delivered(self, name: str, inbox: Inbox) -> Iterator[Message]:
         done: list[str] = []

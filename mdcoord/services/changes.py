@@ -32,7 +32,7 @@ def changed_files(folder: str, base: str | None = None, *, apart: str | None = N
     return sorted(name for name in there if apart is None or not _inside(os.path.join(folder, name), apart))
 
 
-def named_files(folder: str, files: Iterable[str]) -> list[str]:
+def named_files(folder: str, files: Iterable[str | os.PathLike[str]]) -> list[str]:
     """Files and folders that somebody named, relative to the project's folder. Raises UsageError."""
     return sorted({_relative(folder, file) for file in files})
 
@@ -53,7 +53,7 @@ def _parting(folder: str, base: str) -> str:
     return _git(folder, "merge-base", commit, "HEAD") or commit
 
 
-def _relative(folder: str, file: str) -> str:
+def _relative(folder: str, file: str | os.PathLike[str]) -> str:
     path = os.path.realpath(file)
     if not os.path.exists(path):
         raise UsageError(f"there is no file {file}", hint="name files of the project")

@@ -54,7 +54,7 @@ class Quality(Documents[Context]):
 
     def run(
         self,
-        files: Iterable[str] = (),
+        files: Iterable[str | os.PathLike[str]] = (),
         *,
         task: str | None = None,
         only: Iterable[str] = (),

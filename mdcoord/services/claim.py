@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -80,28 +80,44 @@ class Claim:
         """Whether a write or a heartbeat found the claim lost. Long work should look at it now and then."""
         return self._lost is not None
 
+    @property
+    def over(self) -> bool:
+        """Whether it is lost or was ended, by whomever: what is still done for it is in vain."""
+        return self._ended or self._lost is not None
+
     def heartbeat(self) -> Task:
         """Renew the claim. Raises ClaimLost."""
         return self._do(self._verbs.heartbeat)
 
     def progress(self, value: float | None = None, /, *, log: str | None = None, **metadata: Value) -> Task:
         """Note how far the task is (0 to 1) and facts about it (`step=3500`). Raises ClaimLost."""
-        return self._do(self._verbs.note, value, metadata, log)
+        return self.note(value, metadata, log=log)
 
-    def complete(self, result: Value = None) -> Task:
-        """End the task well. Raises ClaimLost."""
-        return self._end(self._verbs.complete, result=result)
+    def note(self, value: float | None, facts: Mapping[str, Value], *, log: str | None = None) -> Task:
+        """`progress`, with the facts as a mapping, whatever their names. Raises ClaimLost."""
+        return self._do(self._verbs.note, value, facts, log)
 
-    def fail(self, error: str) -> Task:
+    def complete(self, result: Value = None, *, op: str | None = None) -> Task:
+        """End the task well; with `op`, repeating it after a lost answer is harmless. Raises ClaimLost."""
+        return self._end(self._verbs.complete, result=result, op=op)
+
+    def fail(self, error: str, *, op: str | None = None) -> Task:
         """End this attempt badly.
 
         The task is pending again, or dead after its last attempt. Raises ClaimLost.
         """
-        return self._end(self._verbs.fail, error)
+        return self._end(self._verbs.fail, error, op=op)
 
-    def release(self) -> Task:
-        """Give the task back; the attempt does not count against the retry limit. Raises ClaimLost."""
-        return self._end(self._verbs.release)
+    def release(self, *, reason: str | None = None, lacks: Sequence[str] = (), op: str | None = None) -> Task:
+        """Give the task back; the attempt does not count against the retry limit.
+
+        `reason` goes into its log, what its holder `lacks` among its needs. Raises ClaimLost.
+        """
+        return self._end(self._verbs.release, reason=reason, lacks=lacks, op=op)
+
+    def abandon(self) -> None:
+        """Stop renewing it, without a word to the store: it ends with its time, or with this process."""
+        self._stop()
 
     def as_dict(self) -> dict[str, Value]:
         """The porcelain form: what `_claim` holds in `--json`."""

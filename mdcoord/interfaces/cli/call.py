@@ -46,9 +46,12 @@ class Call:
         """Who calls: `--agent`, else the environment."""
         return self.named_agent or next(filter(None, map(os.environ.get, AGENT_VARIABLES)), None)
 
-    def workspace(self) -> Workspace:
-        """Open the workspace; it is closed when the command ends. Raises NotFound, ConfigError."""
-        workspace = self._kept(self.open())
+    def workspace(self, **who: str) -> Workspace:
+        """Open the workspace, as `open` does; it is closed when the command ends.
+
+        Raises NotFound, ConfigError.
+        """
+        workspace = self._kept(self.open(**who))
         self.caller = workspace if workspace.agent else None
         return workspace
 

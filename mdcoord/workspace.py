@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -28,6 +28,7 @@ from mdcoord.services.tasks import Tasks
 
 if TYPE_CHECKING:
     from mdcoord.aio import Async
+    from mdcoord.formats.brief import Brief
     from mdcoord.services.inbox import Inbox
     from mdcoord.services.messages import Messages
     from mdcoord.services.quality import Quality
@@ -348,6 +349,18 @@ class Workspace:
 
         apart = str(self.root) if self.root else None
         return Quality(self._env, self.tasks, self.config, self._project, apart)
+
+    def brief(self, task: str) -> Brief:
+        """All that somebody with no prior knowledge needs for a task; see `mdcoord.services.brief`.
+
+        Raises NotFound, InvalidDocument.
+        """
+        from mdcoord.projectfiles import exists_inside, read_inside
+        from mdcoord.services.brief import Briefs
+
+        project = self._project()
+        read, exists = partial(read_inside, project), partial(exists_inside, project)
+        return Briefs(self._env, self.tasks, self.context, read, exists).of(task)
 
     def _project(self) -> str:
         """Where the project's files are for who calls from here: a linked work tree has its own."""

@@ -163,6 +163,16 @@ def strip_views(body: str) -> str:
     return "".join(parts) + body[done:]
 
 
+def prose_of(body: str) -> str:
+    """What belongs to people alone, without the marks of views. Raises InvalidDocument."""
+    parts: list[str] = []
+    done = 0
+    for view in find_views(body):
+        parts.append(body[done : body.rfind("\n", 0, view.start - 1) + 1])
+        done = view.after
+    return "".join([*parts, body[done:]])
+
+
 def with_prose(body: str, prose: str) -> str:
     """The body with people's part replaced by `prose`; the content of its views stays.
 

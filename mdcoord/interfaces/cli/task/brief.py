@@ -1,0 +1,49 @@
+"""`mdcoord task brief` and `mdcoord task accept`."""
+
+from __future__ import annotations
+
+import click
+
+from mdcoord.interfaces.cli.base import verb
+from mdcoord.interfaces.cli.call import Call
+from mdcoord.interfaces.cli.options import named, token_option
+from mdcoord.interfaces.cli.output import note, put, uncontrolled
+
+
+@verb("brief", example="mdcoord task brief train")
+@named("task", "id")
+def brief(call: Call, id: str) -> None:
+    """Print all that somebody with no prior knowledge needs to do a task.
+
+    What to do, the files and contexts that it names, results of the tasks before it, the criteria, and how to
+    report. What is missing or refused is told in it and on stderr.
+    """
+    found = call.workspace().brief(id)
+    put(call, found.as_dict(), lambda: "\n".join(map(uncontrolled, str(found).rstrip("\n").split("\n"))))
+    if found.problems and not call.json:
+        note(f"({len(found.problems)} missing: see the brief)")
+
+
+@verb("accept", example="mdcoord task accept train 1 'loss below 0.5'")
+@named("task", "id")
+@click.argument("which", nargs=-1, required=True, metavar="NUMBER|TEXT...")
+@click.option("--undo", is_flag=True, help="Say that they are not met after all.")
+@token_option
+def accept(call: Call, id: str, which: tuple[str, ...], undo: bool, token: str | None) -> None:
+    """Say that acceptance criteria of a task are met, each by its number or its text.
+
+    Anybody may; who did, and when, stands beside it. With --token only while that claim holds.
+    """
+    from mdcoord.acceptance import criteria
+
+    task = call.workspace().tasks.accept(id, *which, done=not undo, token=token)
+    checks = criteria(task.fields)
+    still = sum(not check.done for check in checks)
+
+    def text() -> str:
+        lines = [f"[{'x' if check.done else ' '}] {check.number}. {check.text}" for check in checks]
+        return "\n".join(uncontrolled(line) for line in lines)
+
+    put(call, task.as_dict(), text)
+    if still and not call.json:
+        note(f"({still} of {len(checks)} still open)")

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import which
 
 import pytest
 
@@ -32,7 +33,8 @@ def gone(tmp_path: Path) -> Iterator[Callable[..., bool]]:
     def lives() -> bool:
         pid = int((tmp_path / "pid").read_text())
         try:
-            stat = Path(f"/proc/{pid}/stat").read_text()
+            os.kill(pid, 0)
+            stat = Path(f"/proc/{pid}/stat").read_text() if Path("/proc/self/stat").exists() else ") R"
         except OSError:
             return False
         return stat.rpartition(")")[2].split()[0] not in "ZX"
@@ -99,6 +101,7 @@ def test_what_it_leaves_behind_is_killed(tmp_path: Path, gone: Callable[..., boo
     assert gone()
 
 
+@pytest.mark.skipif(which("setsid") is None, reason="setsid(1) is missing")
 def test_what_escapes_does_not_hold_us_up(tmp_path: Path, gone: Callable[..., bool]) -> None:
     os.mkfifo(tmp_path / "begun")
     escape = f"setsid sh -c 'echo $$ > {tmp_path}/pid; echo > {tmp_path}/begun; exec sleep {LATER}'"
@@ -143,20 +146,28 @@ print(ended.exit_code, handled, signal.getsignal(signal.SIGTERM) is signal.SIG_D
 """
 
 
-def terminated(folder: Path, handler: str, seconds: str) -> tuple[int, str]:
+def stopped(
+    folder: Path, handler: str, seconds: str, number: signal.Signals = signal.SIGTERM
+) -> tuple[int, str]:
     os.mkfifo(folder / "begun")
     program = [sys.executable, "-c", PROGRAM, str(folder), handler, seconds]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         (folder / "begun").read_bytes()
-        process.terminate()
+        process.send_signal(number)
         output, _ = process.communicate(timeout=LONG)
     return process.returncode, output
 
 
 def test_termination_ends_the_programs_too(tmp_path: Path, gone: Callable[..., bool]) -> None:
-    assert terminated(tmp_path, "default", LATER) == (-signal.SIGTERM, "")
+    assert stopped(tmp_path, "default", LATER) == (-signal.SIGTERM, "")
+    assert gone()
+
+
+def test_ctrl_c_ends_the_programs_too(tmp_path: Path, gone: Callable[..., bool]) -> None:
+    code, _ = stopped(tmp_path, "default", LATER, signal.SIGINT)
+    assert code == -signal.SIGINT
     assert gone()
 
 
 def test_a_handler_of_the_caller_stays(tmp_path: Path) -> None:
-    assert terminated(tmp_path, "own", "0") == (0, "0 [15] False\n")
+    assert stopped(tmp_path, "own", "0") == (0, "0 [15] False\n")

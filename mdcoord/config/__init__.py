@@ -9,8 +9,8 @@ Later sources go before earlier ones, setting by setting:
 
 Durations are numbers of seconds, or texts like `30s`, `5m`, `1h30m`, `24h`, `7d`. A key without a value
 (null) and an empty variable count as absent. A value of the wrong type or out of range is an error that
-names its place. A key that is no setting is no error, since the files may serve other tools too; it is
-listed in `Config.unknown`.
+names its place. A key that is no setting stops nothing, since the files may serve other tools too; it is
+listed in `Config.unknown`, and `mdcoord check` tells of it.
 """
 
 from __future__ import annotations

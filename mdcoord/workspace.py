@@ -282,7 +282,8 @@ class Workspace:
         from mdcoord.upkeep.archive import archive_old
 
         age = self.config.archive_after if older_than is None else older_than
-        return archive_old(self.backend, self.host, age, dry_run=dry_run)
+        present = self.messages.present(age)
+        return archive_old(self.backend, self.host, age, instances=present, dry_run=dry_run)
 
     def archived(self) -> Sequence[str]:
         """The names of everything in the archive, sorted."""
@@ -326,7 +327,7 @@ class Workspace:
 
         Loads the rest of what messages need only when it has to look again.
         """
-        from mdcoord.services.addressing import instance_id
+        from mdcoord.addressing import instance_id
         from mdcoord.services.inbox import Inboxes
 
         try:

@@ -21,7 +21,7 @@ FLOORS = [
     {
         *("formats", "config", "host", "leases", "readiness", "lifecycle", "records", "layout", "aio"),
         *("presence", "breaker", "assignment", "graph", "conflicts", "outcomes", "backoff", "gate"),
-        *("patience",),
+        *("patience", "addressing"),
         *("acceptance", "projectfiles"),
     },
     {"backends"},

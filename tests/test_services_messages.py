@@ -17,13 +17,13 @@ from contract.suite import in_threads
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mdcoord.addressing import is_for, is_pending
 from mdcoord.backends.base import Backend
 from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.errors import AlreadyExists, Busy, InvalidName, NotFound, QueryError, UsageError
 from mdcoord.model import Key
 from mdcoord.presence import OFFLINE, OFFLINE_AFTER, ONLINE, STALE, STALE_AFTER
-from mdcoord.services.addressing import is_for, is_pending
 from mdcoord.services.inbox import LOOK, Inbox
 from mdcoord.services.messages import MessageType, message_type
 from mdcoord.workspace import Workspace
@@ -600,6 +600,35 @@ def test_presence_counts_what_waits_for_each(ada: Workspace, bob: Workspace, as_
     ada.messages.send("GENERAL", "x")
     ada.messages.send("GENERAL", "x", to="bob")
     assert {one.agent_id: one.unread for one in ada.messages.presence()} == {"ada": 0, "bob": 2, "carl": 1}
+
+
+# -- the archive
+
+
+def test_what_nobody_waits_for_is_archived(ada: Workspace, bob: Workspace, as_: As, host: FakeHost) -> None:
+    for id, to in (("direct", "bob"), ("open", "bob"), ("wide", None), ("unheard", None)):
+        ada.messages.send("GENERAL", "x", to=to, id=id)
+    host.forward(100)
+    bob.agents.register()
+    as_("carl").messages.inbox()
+    for id in ("direct", "wide", "unheard"):
+        bob.messages.ack(id)
+    as_("carl").messages.ack("wide")
+    ada.messages.send("GENERAL", "x", to="bob", id="young")
+    bob.messages.ack("young")
+    assert set(ada.archive(100, dry_run=True).archived) == {"message-direct", "message-wide"}
+    assert set(ada.archive(100).archived) == {"message-direct", "message-wide"}
+    assert ids(ada.messages.list()) == ["open", "unheard", "young"]
+    host.forward(1000)
+    assert set(ada.archive(100).archived) == {"agent-bob", "message-unheard", "message-young"}
+    assert ids(ada.messages.list()) == ["open"]
+    assert ada.restore("message-direct").record.key.id == "direct"
+
+
+def test_a_message_without_a_readable_time_stays(ada: Workspace, backend: Backend, host: FakeHost) -> None:
+    save_by_hand(backend, Key("message", "m1"), "---\nto: bob\ncreated_at: once\nacks: [{by: bob}]\n---\n")
+    host.forward(10_000)
+    assert ada.archive(0).archived == {}
 
 
 # -- the rules

@@ -12,12 +12,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-from mdcoord.backends.base import Listing
-from mdcoord.errors import AlreadyExists, InvalidDocument, NotFound, UsageError
-from mdcoord.model import ANY, Change, Expect, Key, Record, Value
-from mdcoord.presence import ONLINE, Sign
-from mdcoord.records import Message, Own
-from mdcoord.services.addressing import (
+from mdcoord.addressing import (
     ALL,
     instance_id,
     is_for,
@@ -26,6 +21,12 @@ from mdcoord.services.addressing import (
     same_ack,
     sender_of,
 )
+from mdcoord.backends.base import Listing
+from mdcoord.errors import AlreadyExists, InvalidDocument, NotFound, UsageError
+from mdcoord.host import timestamp
+from mdcoord.model import ANY, Change, Expect, Key, Record, Value
+from mdcoord.presence import ONLINE, Sign
+from mdcoord.records import Message, Own
 from mdcoord.services.documents import Documents, Where
 from mdcoord.services.env import Env
 from mdcoord.services.inbox import Inbox, Inboxes, age
@@ -216,6 +217,11 @@ class Messages(Documents[Message]):
             replace(found, unread=sum(is_pending(message.fields, found.agent_id) for message in messages))
             for found in self._instances.all()
         ]
+
+    def present(self, seconds: float) -> Sequence[str]:
+        """The names of all who gave a sign of life in the last so many seconds."""
+        since = timestamp(self._env.host.now() - seconds)
+        return [found.agent_id for found in self._instances.all() if (found.last_seen or "") >= since]
 
     def doubt(self, to: str) -> str | None:
         """Why this recipient may not see a message soon, as a sentence; None when it is online.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mdcoord.addressing import is_for, is_pending, recipient_of
 from mdcoord.backends.base import Backend
 from mdcoord.errors import Conflict, InvalidDocument, NotFound
 from mdcoord.host import Host, seconds_of
@@ -38,11 +39,20 @@ class Summary:
         return {"archived": dict(self.archived), "waiting": list(self.waiting), "counts": self.counts}
 
 
-def archive_old(backend: Backend, host: Host, older_than: float, *, dry_run: bool = False) -> Summary:
-    """Archive tasks that ended, and agents that were last heard of, more than `older_than` seconds ago.
+def archive_old(
+    backend: Backend,
+    host: Host,
+    older_than: float,
+    *,
+    instances: Collection[str] = (),
+    dry_run: bool = False,
+) -> Summary:
+    """Archive what is over for more than `older_than` seconds: ended tasks, silent agents, settled messages.
 
     Stays: a task in progress, one without a readable stamp, one that others still wait for, an agent that
-    has work. Every document is looked at again under its lock before it moves.
+    has work, a message that somebody has not acknowledged (one that is for all: one of the agents that
+    stay, or of `instances`, who may get messages, too). Every document is looked at again under its lock
+    before it moves.
     """
     since = host.now() - older_than
     tasks = backend.list("task").records
@@ -55,7 +65,12 @@ def archive_old(backend: Backend, host: Host, older_than: float, *, dry_run: boo
         for record in backend.list("agent").records
         if _silent(record, since) and record.fields.get("agent_id", record.key.id) not in working
     ]
+    leaving = {record.key.id for record in agents}
+    staying = {*instances, *(record.key.id for record in backend.list("agent").records)} - leaving
     archived: dict[str, str] = {}
+    for record in backend.list("message").records:
+        if _settled(record, since, staying):
+            archived |= _move(backend, record, lambda found: _settled(found, since, staying), dry_run)
     for record in due:
         if record.key.name not in waiting:
             archived |= _move(backend, record, lambda found: _ended(found, since), dry_run)
@@ -87,6 +102,16 @@ def _ended(record: Record, since: float) -> bool:
 def _silent(record: Record, since: float) -> bool:
     seen = Agent(record).seen
     return seen is not None and seen <= since
+
+
+def _settled(record: Record, since: float, agents: Collection[str]) -> bool:
+    """Whether an old message waits for nobody."""
+    sent = seconds_of(record.fields.get("created_at"))
+    if sent is None or sent > since:
+        return False
+    if recipient_of(record.fields) is not None:
+        return not is_pending(record.fields)
+    return not any(is_for(record.fields, name) and is_pending(record.fields, name) for name in agents)
 
 
 def _needed(tasks: Sequence[Record]) -> set[str]:

@@ -28,6 +28,7 @@ VOLATILE = [
     (r"\b[0-9a-f]{32}\b", "<version>"),
     (r"\b[0-9a-f]{16}\b", "<event>"),
     (r'("host": )"[^"]*"', r'\1"<host>"'),
+    (r"(\*\*Duration\*\*: )\ds", r"\1<duration>"),
 ]
 
 Session = list[tuple[str, list[str]]]

@@ -106,11 +106,6 @@ def preference(strategy: str, task: Mapping[str, Any], agent: Candidate, experie
     return 0.0
 
 
-def prefers(strategy: str, agent: Candidate) -> bool:
-    """Whether `preference` can differ between tasks at all."""
-    return strategy == "learned" or (strategy == "skill_based" and bool(agent.specializations))
-
-
 def needs_of(task: Mapping[str, Any]) -> frozenset[str]:
     """The capabilities that a task needs."""
     needs = task.get("needs")

@@ -80,20 +80,22 @@ def cycle(start: str, needed: Callable[[str], Iterable[str]]) -> list[str]:
     return []
 
 
-def blockers(start: str, node: Callable[[str], Node | None]) -> list[str]:
-    """The tasks that keep a task from ever starting, as phrases: failed ones and missing ones on its way."""
-    found, seen, waiting = [], {start}, [start]
+def blockers(start: str, node: Callable[[str], Node | None]) -> list[tuple[str, str]]:
+    """The tasks that keep a task from ever starting, with their statuses: failed ones and missing ones."""
+    found: list[tuple[str, str]] = []
+    seen, waiting = {start}, [start]
     while waiting:
         here = node(waiting.pop())
         for other in here.depends_on if here else ():
-            if other not in seen:
-                seen.add(other)
-                there = node(other)
-                status = there.status if there else MISSING
-                if status in UNDONE or status == MISSING:
-                    found.append(f"task {other}, which is {status}")
-                elif status not in DONE:
-                    waiting.append(other)
+            if other in seen:
+                continue
+            seen.add(other)
+            there = node(other)
+            status = there.status if there else MISSING
+            if status in UNDONE or status == MISSING:
+                found.append((other, status))
+            elif status not in DONE:
+                waiting.append(other)
     return found
 
 

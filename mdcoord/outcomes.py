@@ -7,17 +7,20 @@ long it ran. What was archived or removed is not there any more, so figures reac
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from mdcoord.host import seconds_of
 from mdcoord.model import Record, Value
-from mdcoord.readiness import DONE, task_id
+from mdcoord.readiness import DONE, OPEN, task_id
 
 DAY: Final = 86400.0
 RECENT: Final = 10
 """How many completions an agent's document lists, the newest of the last 24 hours."""
+
+_SHOWN: Final = ("title", "project_id", "started_at", "status", "progress", "metadata")
 
 COMPLETED: Final = "completed"
 FAILED: Final = "failed"
@@ -139,12 +142,54 @@ class Figures:
         }
 
 
+@dataclass(slots=True)
+class Activity:
+    """What the tasks tell about one agent.
+
+    `active` are the tasks in progress, `ended` the attempts that ended lately, `waiting` how many pending
+    tasks are assigned to it, `assigned_at` when it was assigned one last (a timestamp, "" for never).
+    """
+
+    active: list[Record] = field(default_factory=list)
+    ended: list[Outcome] = field(default_factory=list)
+    waiting: int = 0
+    assigned_at: str = ""
+
+
+def activities(records: Iterable[Record], since: float) -> dict[str, Activity]:
+    """What each agent does and did since a time in seconds since 1970, by the names that the tasks use."""
+    found: defaultdict[str, Activity] = defaultdict(Activity)
+    tasks = list(records)
+    for record in tasks:
+        fields = record.fields
+        agent, status = fields.get("assigned_agent"), fields.get("status") or "pending"
+        if isinstance(agent, str) and agent:
+            activity = found[agent]
+            activity.assigned_at = max(activity.assigned_at, str(fields.get("assigned_at") or ""))
+            if status == "in_progress":
+                activity.active.append(record)
+            elif status in OPEN:
+                activity.waiting += 1
+    for outcome in outcomes(tasks, since):
+        found[outcome.agent].ended.append(outcome)
+    return dict(found)
+
+
 def grouped(outcomes: Iterable[Outcome], by: Callable[[Outcome], Any]) -> dict[Any, list[Outcome]]:
     """Outcomes by what `by` says of each, in the order of their first one."""
     found: dict[Any, list[Outcome]] = {}
     for outcome in outcomes:
         found.setdefault(by(outcome), []).append(outcome)
     return found
+
+
+def current(records: Iterable[Record]) -> list[Value]:
+    """Tasks in progress as an agent's document lists them."""
+    return [
+        {"task_id": task_id(record.fields) or record.key.id}
+        | {name: record.fields[name] for name in _SHOWN if record.fields.get(name) is not None}
+        for record in records
+    ]
 
 
 def completions(outcomes: Iterable[Outcome]) -> list[Value]:

@@ -4,7 +4,7 @@
 a value of another type than its attribute promises reads as absent there; `task["priority"]` has it as it is.
 
 mdcoord's own facts stand beside the fields with an underscore: `_kind`, `_id`, `_version`, `_path`, `_body`,
-and for tasks and agents `_ready` and `_stale`.
+and `_ready` and `_stale` for tasks, `_presence` and `_stale` for agents.
 """
 
 from __future__ import annotations
@@ -160,6 +160,7 @@ class Task(TypedRecord):
     assigned_agent = _text()
     needs = _list()
     depends_on = _list()
+    conflicts_with = _list()
     not_before = _text()
     attempt = _whole()
     created_at = _text()
@@ -243,6 +244,11 @@ class Agent(TypedRecord):
     def stale(self) -> bool:
         """Whether it gave no sign of life for long."""
         return bool(self["_stale"]) if "_stale" in self else False
+
+    @property
+    def presence(self) -> str:
+        """`online`, `stale` or `offline` (see `mdcoord.presence`); "" where nobody looked."""
+        return str(self["_presence"]) if "_presence" in self else ""
 
 
 class Context(TypedRecord):

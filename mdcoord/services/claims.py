@@ -42,7 +42,7 @@ from mdcoord.readiness import conflicts
 from mdcoord.records import Task
 from mdcoord.services.beater import Beater
 from mdcoord.services.claim import Claim
-from mdcoord.services.documents import Documents
+from mdcoord.services.documents import Documents, texts
 from mdcoord.services.env import Env
 from mdcoord.services.events import TASKS, announce
 from mdcoord.services.queue import Queue
@@ -515,13 +515,6 @@ def _taken(record: Record, env: Env) -> list[str]:
 def _op(verb: str, op: str | None) -> str | None:
     """An operation id of one verb: the same id may serve for several."""
     return None if op is None else f"{verb}:{op}"
-
-
-def texts(items: Sequence[str], name: str) -> list[str]:
-    """A list of texts as it was given. Raises UsageError for a single text, which is a sequence, too."""
-    if isinstance(items, str):
-        raise UsageError(f"{name} is a list of texts, not one text", hint=f"{name}=[{items!r}]")
-    return list(items)
 
 
 def _story(task: Task, who: Claimant) -> dict[str, Any]:

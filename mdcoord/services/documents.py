@@ -31,6 +31,13 @@ def path_of(name: str | Path) -> Path:
     return path
 
 
+def texts(items: Iterable[str], name: str) -> list[str]:
+    """A list of texts as it was given. Raises UsageError for a single text, which is a sequence, too."""
+    if isinstance(items, str):
+        raise UsageError(f"{name} is a list of texts, not one text", hint=f"{name}=[{items!r}]")
+    return [*items]
+
+
 class Documents(Generic[R]):
     """The documents of one kind."""
 

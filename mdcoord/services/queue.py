@@ -9,20 +9,21 @@ it shows is only a hint: the document and the lease decide, under the lock.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from mdcoord.assignment import Candidate, Experience, preference, prefers
 from mdcoord.conflicts import rivals_among
 from mdcoord.errors import MdcoordError
 from mdcoord.leases import Lease
 from mdcoord.lifecycle import IN_PROGRESS, observed, reopened, standing, status_of
 from mdcoord.model import Change, Key, Record
-from mdcoord.outcomes import outcomes
 from mdcoord.readiness import OPEN, declined, dependencies, obstacles, rank, statuses
 from mdcoord.services.env import Env
 from mdcoord.services.roster import Member
+
+if TYPE_CHECKING:
+    from mdcoord.assignment import Experience
 
 MAX_AGE: Final = 0.5
 """Seconds after which the list is made again."""
@@ -48,7 +49,7 @@ class Snapshot:
     order: list[Record]
     awaited: frozenset[str]
     tally: dict[str, int]
-    experience: Experience = field(default_factory=Experience)
+    experience: Experience | None = None
     gone: set[Key] = field(default_factory=set)
     lines: dict[str, _Line] = field(default_factory=dict)
 
@@ -78,23 +79,23 @@ class Snapshot:
     def _line(self, env: Env, member: Member | None) -> _Line:
         """The tasks in the order of an agent: its own where it prefers some to others of their priority."""
         strategy = env.team.strategy
-        me = None if member is None else Candidate(member.id, member.capabilities, member.specializations)
-        name = member.id if me and member and prefers(strategy, me) else ""
-        line = self.lines.get(name)
-        if line is None:
-            order = self.order
-            if name and me:
-                wanted = {
-                    record.key: preference(strategy, record.fields, me, self.experience) for record in order
-                }
-                order = sorted(order, key=lambda record: _preferred(record, wanted[record.key]))
-            line = self.lines[name] = _Line(order)
-        return line
+        own = strategy == "learned" or (strategy == "skill_based" and bool(member and member.specializations))
+        name = member.id if member and own else ""
+        if name not in self.lines:
+            self.lines[name] = _Line(self._preferred(strategy, member) if member and own else self.order)
+        return self.lines[name]
 
+    def _preferred(self, strategy: str, member: Member) -> list[Record]:
+        from mdcoord.assignment import Candidate, Experience, preference
 
-def _preferred(record: Record, wanted: float) -> tuple[float, float, str, str]:
-    priority, created, name = rank(record.fields)
-    return (priority, wanted, created, name)
+        me = Candidate(member.id, member.capabilities, member.specializations)
+        known = self.experience or Experience()
+
+        def order(record: Record) -> tuple[float, float, str, str]:
+            priority, created, name = rank(record.fields)
+            return (priority, preference(strategy, record.fields, me, known), created, name)
+
+        return sorted(self.order, key=order)
 
 
 class Queue:
@@ -138,8 +139,7 @@ class Queue:
             )
         ]
         order.sort(key=lambda record: rank(record.fields))
-        learned = self._env.team.strategy == "learned"
-        experience = Experience.of(outcomes(records)) if learned else Experience()
+        experience = _experience(records) if self._env.team.strategy == "learned" else None
         made = time.monotonic()
         pause = max(MAX_AGE, SHARE * (made - begun))
         self._snapshot = Snapshot(begun, made + pause, order, frozenset(awaited), tally, experience)
@@ -172,6 +172,13 @@ class Queue:
             self._env.backend.write(key, decide, wait=0)
         except MdcoordError:
             pass  # it is busy, or gone: the next listing looks again
+
+
+def _experience(records: Sequence[Record]) -> Experience:
+    from mdcoord.assignment import Experience
+    from mdcoord.outcomes import outcomes
+
+    return Experience.of(outcomes(records))
 
 
 def _met(task: str) -> str:

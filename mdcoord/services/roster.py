@@ -16,31 +16,34 @@ breaker has something to forget: the memo says so (`shaky`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from mdcoord.breaker import CLOSED, OPEN, Breaker, whole_number
 from mdcoord.errors import InvalidName, MdcoordError
 from mdcoord.leases import Lease, over
 from mdcoord.lifecycle import IN_PROGRESS, standing, status_of
 from mdcoord.model import Change, Key, Path, Record, Value
-from mdcoord.services.env import Env
+from mdcoord.services.env import Env, Team
 from mdcoord.services.events import AGENTS, announce
+
+if TYPE_CHECKING:
+    from mdcoord.breaker import Breaker
 
 TOPIC: Final = "agents"
 """The memos of agents by name: `active` {task: attempt}, and `shaky` while the breaker counts failures."""
 
 
-@dataclass(frozen=True, slots=True)
 class Member:
     """A registered agent. `limit` is how many tasks it may hold at a time when its breaker is closed."""
 
-    id: str
-    record: Record
-    capabilities: frozenset[str]
-    specializations: frozenset[str]
-    limit: int
-    breaker: Breaker
+    def __init__(self, record: Record, team: Team) -> None:
+        from mdcoord.breaker import Breaker, whole_number
+
+        fields = record.fields
+        self.id = record.key.id
+        self.capabilities = _words(fields.get("capabilities"))
+        self.specializations = _words(fields.get("specializations"))
+        self.limit = whole_number(fields.get("max_concurrent_tasks"), team.max_concurrent_tasks)
+        self.breaker = Breaker.of(fields, team.breaker_threshold, team.breaker_cooldown)
 
 
 class Roster:
@@ -60,15 +63,7 @@ class Roster:
 
     def of(self, record: Record) -> Member:
         """The agent of this document."""
-        fields, team = record.fields, self._env.team
-        return Member(
-            record.key.id,
-            record,
-            _words(fields.get("capabilities")),
-            _words(fields.get("specializations")),
-            whole_number(fields.get("max_concurrent_tasks"), team.max_concurrent_tasks),
-            Breaker.of(fields, team.breaker_threshold, team.breaker_cooldown),
-        )
+        return Member(record, self._env.team)
 
     def refusal(self, member: Member) -> str | None:
         """Why the agent is given no task now, as a sentence; None when it may have one."""
@@ -148,9 +143,10 @@ class Roster:
         now = self._env.host.now()
         state = after.state(now)
         if state != before.state(now):
-            event = "agent_breaker_opened" if state == OPEN else "agent_breaker_closed"
+            opened = state == "OPEN"
             data = {"agent_id": name, "state": state, "failure_count": after.failure_count}
-            announce(self._env, AGENTS, event, data | ({"until": after.until()} if state == OPEN else {}))
+            event = "agent_breaker_opened" if opened else "agent_breaker_closed"
+            announce(self._env, AGENTS, event, data | ({"until": after.until()} if opened else {}))
 
     def _memo(self, agent: str) -> Mapping[str, Any] | None:
         try:
@@ -177,7 +173,12 @@ class Roster:
     def _holds(self, member: Member, task: str, attempt: int) -> bool:
         lease: Lease | None = self._backend.lease(Key("task", task))
         holder = lease.holder if lease else None
-        if lease is None or holder is None or lease.attempt != attempt or _id(holder.agent) != member.id:
+        if (
+            lease is None
+            or holder is None
+            or lease.attempt != attempt
+            or same_agent(holder.agent) != member.id
+        ):
             return False
         return over(lease, self._env.host, self._env.rules.grace) is None
 
@@ -185,7 +186,7 @@ class Roster:
         env, breaker = self._env, member.breaker
         now = env.host.now()
         state, room = breaker.state(now), breaker.room(member.limit, now)
-        if state == OPEN:
+        if state == "OPEN":
             until = breaker.until()
             return (
                 f"{member.id} is given nothing: its circuit breaker is open after {breaker.failure_count} "
@@ -194,7 +195,7 @@ class Roster:
         if len(held) < room or self._left(held) < room:
             return None
         tasks = ", ".join(sorted(held))
-        if state != CLOSED:
+        if state != "CLOSED":
             return f"{member.id} is on trial with {tasks}: its circuit breaker is half open"
         return (
             f"{member.id} holds {len(held)} tasks ({tasks}), and its max_concurrent_tasks is {member.limit}"
@@ -212,7 +213,8 @@ class Roster:
         return len(held)
 
 
-def _id(agent: str) -> str:
+def same_agent(agent: str) -> str:
+    """The id of an agent, however its name was typed."""
     try:
         return Key.of("agent", agent).id
     except InvalidName:

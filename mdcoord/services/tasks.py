@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from mdcoord.acceptance import tick
-from mdcoord.errors import Conflict, UsageError
+from mdcoord.conflicts import rivals_among
+from mdcoord.errors import AlreadyExists, Conflict, UsageError
 from mdcoord.host import seconds_of, timestamp
 from mdcoord.leases import drop, held
-from mdcoord.lifecycle import IN_PROGRESS, reopened, standing, status_of
+from mdcoord.lifecycle import IN_PROGRESS, LONGEST_TTL, reopened, standing, status_of
 from mdcoord.model import ANY, KEEP, Change, Expect, Key, Path, Record, Value
-from mdcoord.readiness import OPEN, StatusOf, obstacles, statuses
+from mdcoord.readiness import OPEN, Rivals, StatusOf, dependencies, obstacles, span, statuses
 from mdcoord.records import Own, Task
-from mdcoord.services.claims import Claims
-from mdcoord.services.documents import Names
+from mdcoord.services.claims import runs
+from mdcoord.services.documents import Names, path_of, texts
 from mdcoord.services.env import Env
 from mdcoord.services.events import TASKS, announce
+from mdcoord.services.planning import Planning, needed_after
+
+AUTO: Final = "auto"
+"""`assign="auto"`: the agent that the configured strategy chooses."""
 
 
-class Tasks(Claims):
+class Tasks(Planning):
     """Everything about tasks."""
 
     def create(
@@ -34,23 +41,31 @@ class Tasks(Claims):
         depends_on: Sequence[str] = (),
         assign: str | None = None,
         not_before: str | None = None,
+        conflicts_with: Sequence[str] = (),
         project: str | None = None,
         type: str | None = None,
         instructions: str | None = None,
         context: Sequence[Value] = (),
         acceptance: Sequence[str] = (),
         retry_limit: int | None = None,
+        timeout: float | str | None = None,
+        ttl: float | str | None = None,
+        key: str | None = None,
         fields: Mapping[str, Value] | None = None,
         body: str = "",
     ) -> Task:
         """Make a pending task. Without an id it gets a short random one.
 
         It is handed out by `priority` (higher first), to agents that can do what it `needs`, when the tasks
-        it `depends_on` are completed, not before `not_before` (ISO 8601), and with `assign` to that agent
-        only. After `retry_limit` failed attempts it is dead (None: as configured). `fields` are further front
-        matter.
+        it `depends_on` are completed and none that it `conflicts_with` is in progress, not before
+        `not_before` (ISO 8601), and with `assign` to that agent only (`auto`: whom the configured strategy
+        chooses). After `retry_limit` failed attempts it is dead. A claim may last `timeout` seconds in all,
+        and `ttl` seconds after each sign of life; both may be texts like `30m` (None: as configured).
+        `fields` are further front matter.
 
-        Raises AlreadyExists, InvalidName, UsageError.
+        `key` makes it idempotent: the same key gives the same task, among processes that race, too, until the
+        task is archived. Raises AlreadyExists, InvalidName, UsageError (also for tasks that would wait for
+        each other), and with `auto` NothingReady.
         """
         if not title.strip():
             raise UsageError("a task needs a title", hint="say in a few words what is to be done")
@@ -60,28 +75,46 @@ class Tasks(Claims):
             )
         if retry_limit is not None and retry_limit < 0:
             raise UsageError(f"a retry limit of {retry_limit} is not possible", hint="0 or more")
-        now = self._env.host.stamp()
+        if key is not None and not key.strip():
+            raise UsageError("an idempotency key is a text that is not empty", hint="or leave it out")
+        now, chosen = self._env.host.stamp(), None if assign == AUTO else assign
         given: dict[str, Value] = {
             "title": title,
             "project_id": project,
             "type": type,
             "status": "pending",
             "priority": priority,
-            "assigned_agent": assign,
-            "needs": _words(needs, "needs"),
-            "depends_on": [Key.of("task", other).id for other in _words(depends_on, "depends_on")],
+            "assigned_agent": chosen,
+            "needs": texts(needs, "needs"),
+            "depends_on": [Key.of("task", other).id for other in texts(depends_on, "depends_on")],
+            "conflicts_with": [Key.of("task", other).id for other in texts(conflicts_with, "conflicts_with")],
             "not_before": _stamp(not_before),
             "attempt": 0,
             "retry_limit": retry_limit,
+            "timeout": _seconds(timeout, "timeout"),
+            "ttl": _seconds(ttl, "ttl", LONGEST_TTL),
+            "idempotency_key": key,
             "created_at": now,
-            "assigned_at": now if assign else None,
+            "assigned_at": now if chosen else None,
             "updated_at": now,
             "instructions": instructions,
             "context": list(context),
-            "acceptance": _words(acceptance, "acceptance"),
+            "acceptance": texts(acceptance, "acceptance"),
         }
         kept = {name: value for name, value in given.items() if value is not None and value != []}
-        record = self._backend.create("task", {**kept, **(fields or {})}, body=body, name=id)
+        whole = {**kept, **(fields or {})}
+        name = _name_of(key) if id is None and key is not None else id
+        if name is not None:  # nobody can depend on a task whose name is yet to be found
+            self._refuse_cycle(Key.of("task", name), dependencies(whole))
+        if assign == AUTO:
+            whole |= {"assigned_agent": self._best(whole, None), "assigned_at": now}
+        try:
+            record = self._backend.create("task", whole, body=body, name=name)
+        except AlreadyExists:
+            made = self._made_before(name, key)
+            if made is None:
+                raise
+            return made
         self._queue.forget()
         if self._env.all_events:
             data = {"task_id": record.key.id, "title": title, "agent": self._env.agent}
@@ -140,25 +173,22 @@ class Tasks(Claims):
     ) -> Task:
         """Change fields of a task, whoever holds it; see `Documents.update`.
 
-        `attempt` belongs to the claims.
+        `attempt` belongs to the claims, and a task that would wait for itself is refused.
         """
+        before = self._backend.read(self._key(name)) if _touches(set, append) else None
+        if before is not None:
+            needed = needed_after(before.fields.get("depends_on"), set or {}, append or {})
+            self._refuse_cycle(before.key, needed or ())
         task = super().update(name, set, delete=delete, append=append, body=body, expect=expect)
         self._queue.forget()
         return task
 
-    def why(
-        self, name: str, *, agent: str | None = None, can: Collection[str] | None = None
-    ) -> Sequence[str]:
-        """Why a task cannot be claimed now (by this agent), each reason a phrase; empty when it can be.
-
-        Raises NotFound.
-        """
-        record = self._backend.read(self._key(name))
-        host = self._env.host
-        now = standing(record, record.lease, host, self._env.rules)
-        if not now.free:
-            return [now.describe()]
-        return obstacles(reopened(record.fields), self._status, host.stamp(), can, agent)
+    def _made_before(self, name: str | None, key: str | None) -> Task | None:
+        """The task that an earlier call with the same idempotency key made."""
+        if name is None or key is None:
+            return None
+        record = self._backend.read(Key.of("task", name))
+        return self._typed(record) if record.fields.get("idempotency_key") == key else None
 
     def _unheld(self, record: Record) -> Record:
         """A new task, without the claim that somebody still has on an earlier one of its name."""
@@ -175,15 +205,24 @@ class Tasks(Claims):
 
     def _all(self) -> Sequence[Task]:
         records = self._backend.list("task").records
-        known = cache(lambda: statuses(records))  # only who asks whether a task is ready needs it
-        return [self._typed(record, self._facts(record, lambda id: known().get(id))) for record in records]
+        # Only who asks whether a task is ready needs these.
+        known = cache(lambda: statuses(records))
+        rivals = cache(lambda: rivals_among(records, lambda record: runs(self._env, record)))
+        return [
+            self._typed(
+                record, self._facts(record, lambda id: known().get(id), lambda id: rivals().get(id, ()))
+            )
+            for record in records
+        ]
 
     def _typed(self, record: Record, own: Own | None = None) -> Task:
-        return super()._typed(record, own or self._facts(record, self._status))
+        return super()._typed(
+            record, own or self._facts(record, self._status, lambda _: self._rivals(record))
+        )
 
-    def _facts(self, record: Record, status: StatusOf) -> Own:
+    def _facts(self, record: Record, status: StatusOf, rivals: Rivals) -> Own:
         return {
-            "_ready": lambda: _ready(record, status, self._env.host.stamp()),
+            "_ready": lambda: _ready(record, status, self._env.host.stamp(), rivals),
             "_stale": lambda: is_stale(self._env, record),
         }
 
@@ -201,14 +240,31 @@ def is_stale(env: Env, record: Record) -> bool:
     return beat is None or beat < since
 
 
-def _ready(record: Record, status: StatusOf, now: str) -> bool:
-    return status_of(record.fields) in OPEN and not obstacles(reopened(record.fields), status, now)
+def _ready(record: Record, status: StatusOf, now: str, rivals: Rivals) -> bool:
+    if status_of(record.fields) not in OPEN:
+        return False
+    return not obstacles(reopened(record.fields), status, now, rivals=rivals)
 
 
-def _words(items: Sequence[str], name: str) -> list[str]:
-    if isinstance(items, str):
-        raise UsageError(f"{name} is a list of texts, not one text", hint=f"{name}=[{items!r}]")
-    return list(items)
+def _touches(set: Names | None, append: Mapping[Any, Sequence[Value]] | None) -> bool:
+    return any(path_of(name)[0] == "depends_on" for name in (*(set or ()), *(append or ())))
+
+
+def _name_of(key: str) -> str:
+    """The name of the task with an idempotency key: whoever races for it races for this name."""
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
+
+
+def _seconds(value: float | str | None, name: str, most: float = math.inf) -> float | None:
+    if value is None:
+        return None
+    seconds = span(value)
+    if seconds is None or seconds > most:
+        bound = "" if most == math.inf else f", at most {most:g} seconds"
+        raise UsageError(
+            f"a {name} of {value!r} is not possible", hint=f"seconds, or like 30s, 5m, 1h30m{bound}"
+        )
+    return int(seconds) if seconds == int(seconds) else seconds
 
 
 def _stamp(text: str | None) -> str | None:

@@ -29,7 +29,7 @@ _AMBIGUOUS = re.compile(
 )
 _UNQUOTABLE = re.compile("[\x00-\x1f\x7f-\xa0\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
 _TO_ESCAPE = re.compile("[\x7f-\xa0\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
-_NOT_LITERAL = re.compile(r"(?m)[ \t]+$|^[ \t]*\t|\A[ \n]|\n\n\Z")
+_NOT_LITERAL = re.compile(r"(?m)[ \t]$|^ *\t|\A[ \n]|\n\n\Z")
 
 
 class Rendered(NamedTuple):

@@ -10,8 +10,8 @@ from mdcoord.formats.yamltext.limits import MAX_FILE, MAX_FRONT_MATTER
 
 BOM: Final = "\ufeff"
 
-_OPEN = re.compile(r"\ufeff?---[ \t]*\r?\n")
-_CLOSE = re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.MULTILINE)
+_OPEN = re.compile(r"\ufeff?---[ \t]*+\r?\n")
+_CLOSE = re.compile(r"^(?:---|\.\.\.)[ \t]*+(?:\r?\n|\Z)", re.MULTILINE)
 
 
 class Fences(NamedTuple):
@@ -117,7 +117,7 @@ def _unclosed(text: str, start: int) -> Fault:
 def _refuse_lookalikes(text: str) -> None:
     """Raise Fault for a text without front matter that was meant to have some."""
     first = text[:9].lstrip(BOM)
-    if first.startswith("---") and re.match(r"\ufeff?---[ \t]*(?:\r|\Z)", text):
+    if first.startswith("---") and re.match(r"\ufeff?---[ \t]*+(?:\r|\Z)", text):
         if "\r" in text:
             raise Fault(
                 "the lines end with a carriage return alone", 0, "use line feeds (LF) or CRLF as line ends"
@@ -128,7 +128,7 @@ def _refuse_lookalikes(text: str) -> None:
 
         raise Fault("a git merge conflict is left in the file", 0, CONFLICT_HINT)
     if not first.strip() or first[0] in " \t\r\n":
-        late = re.match(r"\ufeff?(?:[ \t]*\r?\n)+(?=---[ \t]*\r?\n[ \t]*[\w\"'-]+:[ \t\r\n])", text)
+        late = re.match(r"\ufeff?(?:[ \t]*+\r?\n)++(?=---[ \t]*+\r?\n[ \t]*+[\w\"'-]++:[ \t\r\n])", text)
         if late is not None:
             raise Fault(
                 "blank lines stand before the front matter", late.end(), "make --- the first line of the file"

@@ -13,7 +13,7 @@ MAX_FRONT_MATTER: Final = 1024 * 1024
 MAX_DEPTH: Final = 64
 """How deep mappings and lists may be nested; the front matter itself is the first level."""
 
-MAX_VALUES: Final = 50_000
+MAX_VALUES: Final = 20_000
 """How many keys and values one front matter may hold, aliases counted as what they repeat: a bound for time
 and memory."""
 

@@ -6,12 +6,11 @@ import re
 from typing import NamedTuple
 
 from mdcoord.formats.yamltext.fault import Fault
-from mdcoord.formats.yamltext.tree import MAPPING, Node
+from mdcoord.formats.yamltext.tree import GAP, MAPPING, Node
 
-_GAP = re.compile(r"(?:[ \t\r\n]+(?:#[^\n]*)?)*")
 _BLANKS = re.compile(r"[ \t]*")
 _LINE_REST = re.compile(r"[ \t]*(?:(?<=[ \t])#[^\n]*?)?(?=\r?\n|\Z)")
-_DEEP_COMMENT = re.compile(r"(?:[ \t]*\r?\n)*[ \t]+#")
+_DEEP_COMMENT = re.compile(r"(?:[ \t]*+\r?\n)*+[ \t]++#")
 
 
 class Edit(NamedTuple):
@@ -66,7 +65,7 @@ class Source:
 
     def behind_gap(self, at: int) -> int:
         """The position behind blanks, line breaks and comments."""
-        found = _GAP.match(self.text, at)
+        found = GAP.match(self.text, at)
         return found.end() if found else at
 
     def line_rest(self, at: int) -> int | None:

@@ -13,13 +13,11 @@ import json
 import re
 from typing import Any, Final
 
-from mdcoord.formats.yamltext.limits import MAX_DEPTH, MAX_KEY
+from mdcoord.formats.yamltext.limits import MAX_DEPTH, MAX_KEY, MAX_VALUES
 from mdcoord.formats.yamltext.scalars import NotJson, resolve
 
-MAX_SOURCE: Final = 64 * 1024
-"""Longer front matter is left to the parser, in characters; it also keeps the number of values in its
-bound.
-"""
+MAX_SOURCE: Final = MAX_VALUES
+"""Longer front matter is left to the parser, in characters: a shorter one cannot hold too many values."""
 
 _STEP: Final = 2
 _PLAIN_START: Final = frozenset("_/.(+$")

@@ -21,7 +21,7 @@ from mdcoord.formats.yamltext.limits import MAX_DEPTH, MAX_VALUES
 from mdcoord.formats.yamltext.scalars import NotJson, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 SCALAR: Final = 0
 ALIAS: Final = 1
@@ -29,7 +29,9 @@ MAPPING: Final = 2
 SEQUENCE: Final = 3
 
 _PROPERTY = re.compile(r"(?:&[^\s,\[\]{}]+|!(?:<[^>\n]*>|[^\s,\[\]{}]*))")
-_GAP = re.compile(r"(?:[ \t\r\n]+(?:#[^\n]*)?)*")
+GAP: Final = re.compile(r"(?:[ \t\r\n]++(?:#[^\n]*+)?+)*+")
+"""What may stand between two parts of a front matter: blanks, line breaks and comments."""
+
 _CORE: Final = "tag:yaml.org,2002:"
 _TYPES: Final = {"int": int, "float": float, "bool": bool, "null": type(None)}
 
@@ -44,36 +46,21 @@ class Node:
     the number of values below and including it and the levels of nesting it adds.
     """
 
-    __slots__ = (
-        "end",
-        "flow",
-        "full_start",
-        "height",
-        "items",
-        "keys",
-        "kind",
-        "properties_end",
-        "shared",
-        "start",
-        "style",
-        "tagged",
-        "value",
-        "weight",
-    )
+    # Defaults stand in the class: most nodes are plain scalars and need no more than what __init__ sets.
+    style: str = ""
+    flow: bool = False
+    tagged: bool = False
+    shared: bool = False
+    weight: int = 1
+    height: int = 0
+    keys: Sequence[Node] = ()
+    items: Sequence[Node] = ()
 
     def __init__(self, kind: int, start: int, end: int, value: Any) -> None:
         self.kind = kind
         self.full_start = self.properties_end = self.start = start
         self.end = end
         self.value = value
-        self.style = ""
-        self.flow = False
-        self.tagged = False
-        self.shared = False
-        self.weight = 1
-        self.height = 0
-        self.keys: list[Node] = []
-        self.items: list[Node] = []
 
     def shares(self) -> bool:
         """True when this value or one inside it is repeated by an alias somewhere."""
@@ -94,7 +81,10 @@ class _Builder:
     def __init__(self, source: str) -> None:
         self.source = source
         self.root: Node | None = None
+        # One entry a collection that is open: its node, keys and items so far, and a key without its value.
         self.open: list[Node] = []
+        self.keys: list[list[Node]] = []
+        self.items: list[list[Node]] = []
         self.key: list[Node | None] = []
         self.anchors: dict[str, Node] = {}
         self.values = 0
@@ -159,33 +149,29 @@ class _Builder:
         if not self.open:
             self.root = node
             return
-        parent = self.open[-1]
+        parent, items = self.open[-1], self.items[-1]
         if parent.kind == SEQUENCE:
-            parent.items.append(node)
+            items.append(node)
             parent.value.append(node.value)
             return
         key = self.key[-1]
         if key is None:
             self.key[-1] = self.checked_key(parent, node)
         else:
-            parent.keys.append(key)
-            parent.items.append(node)
+            self.keys[-1].append(key)
+            items.append(node)
             parent.value[key.value] = node.value
             self.key[-1] = None
 
     def checked_key(self, parent: Node, node: Node) -> Node:
         if node.kind != SCALAR:
             raise Fault("a key is no text", node.full_start, "use plain text before the colon")
-        if not node.style and not node.tagged:
-            node.value = self.source[node.start : node.end]
-            if node.value == "<<":
-                raise Fault(
-                    "merge keys (<<) are not supported",
-                    node.full_start,
-                    "write the merged fields out, or quote the key",
-                )
-        elif not isinstance(node.value, str):
-            node.value = self.source[node.start : node.end]
+        if node.value == "<<" and not node.style and not node.tagged:
+            raise Fault(
+                "merge keys (<<) are not supported",
+                node.full_start,
+                "write the merged fields out, or quote the key",
+            )
         if node.value in parent.value:
             raise Fault(
                 f"the key {node.value[:80]!r} stands twice",
@@ -195,24 +181,27 @@ class _Builder:
         return node
 
     def scalar(self, event: Any) -> Node:
-        start: int = event.start_mark.index
-        end: int = event.end_mark.index
-        style: str = event.style or ""
-        node = Node(SCALAR, start, end, event.value)
-        node.style = style
-        if event.tag is not None or event.anchor is not None:
+        text: str = event.value
+        style: str = event.style
+        tag: str | None = event.tag
+        node = Node(SCALAR, event.start_mark.index, event.end_mark.index, text)
+        if tag is not None or event.anchor is not None:
             self.properties(node, event)
-        if style == "|" or style == ">":
-            node.end = block_end(self.source, node.start, end)
+        if style:
+            node.style = style
+            if style == "|" or style == ">":
+                node.end = block_end(self.source, node.start, node.end)
+            elif style == '"' and not text.isascii():
+                _refuse_surrogates(text, node.start)
+        is_key = bool(self.key) and self.key[-1] is None and self.open[-1].kind == MAPPING
         try:
-            if event.tag is not None and event.tag != "!":
-                node.value = _tagged(event.tag, event.value)
-            elif not style and event.tag is None:
-                node.value = resolve(event.value)
+            if tag is not None and tag != "!":
+                value = _tagged(tag, text)
+                node.value = text if is_key else value
+            elif not style and tag is None and not is_key:
+                node.value = resolve(text)
         except NotJson as error:
             raise Fault(str(error), node.full_start, "quote it if it is meant as text") from None
-        if style == '"' and not event.value.isascii():
-            _refuse_surrogates(event.value, node.start)
         return node
 
     def alias(self, event: Any) -> Node:
@@ -249,23 +238,28 @@ class _Builder:
         self.add(node)
         self.open.append(node)
         self.key.append(None)
+        self.keys.append([])
+        self.items.append([])
 
     def leave(self, event: Any) -> None:
         node = self.open.pop()
         self.key.pop()
+        node.keys, node.items = self.keys.pop(), self.items.pop()
         if node.flow:
             node.end = event.end_mark.index
         elif node.items:
             node.end = max(node.items[-1].end, node.keys[-1].end if node.keys else 0)
-        node.weight = 1 + sum(item.weight for item in node.items)
-        node.height = 1 + max((item.height for item in node.items), default=0)
+        if self.anchors:
+            # Only what has an anchor, or stands inside of such, can be repeated.
+            node.weight = 1 + len(node.keys) + sum(item.weight for item in node.items)
+            node.height = 1 + max((item.height for item in node.items), default=0)
 
     def properties(self, node: Node, event: Any) -> None:
         """Find where the value itself starts behind its anchor and tag."""
         at = node.start
         while (found := _PROPERTY.match(self.source, at)) is not None and found.end() > at:
             node.properties_end = found.end()
-            gap = _GAP.match(self.source, node.properties_end)
+            gap = GAP.match(self.source, node.properties_end)
             at = gap.end() if gap is not None else node.properties_end
         node.start = min(at, node.end) if node.kind == SCALAR else at
         if node.kind == SCALAR and node.end <= node.properties_end:

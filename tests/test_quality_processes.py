@@ -15,6 +15,7 @@ from shutil import which
 import pytest
 
 from mdcoord.errors import UsageError
+from mdcoord.services import processes
 from mdcoord.services.processes import KEPT, Ended, complete, run
 
 LONG = 60.0
@@ -89,7 +90,10 @@ def test_its_time_is_limited_and_its_children_go_with_it(tmp_path: Path, gone: C
     assert gone()
 
 
-def test_who_does_not_end_when_asked_is_killed(tmp_path: Path, gone: Callable[..., bool]) -> None:
+def test_who_does_not_end_when_asked_is_killed(
+    tmp_path: Path, gone: Callable[..., bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_POLITE", 0.1)
     ended = shell(f"trap '' TERM; (trap '' TERM; sleep {LATER}) & echo $! > {tmp_path}/pid; wait; wait", 1)
     assert ended.exit_code is None
     assert gone()

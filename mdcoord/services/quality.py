@@ -105,32 +105,35 @@ class Quality(Documents[Context]):
     def _results(self, checks: Sequence[Check], files: Sequence[str] | None, folder: str) -> list[Result]:
         from asyncio import gather
 
-        from mdcoord.services.processes import complete, run
+        from mdcoord.services.processes import complete
 
         environ = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
         environ["NO_COLOR"] = "1"
 
-        async def one(check: Check) -> Result:
-            if not check.command:
-                return Result(check.name, check.type, SKIPPED, note=check.reason)
-            chosen = check.chosen(files)
-            if chosen is not None and not chosen:
-                note = "none of the changed files is for it"
-                return Result(check.name, check.type, PASSED, check.text, note)
-            ended = await run(check.arguments(chosen), folder, environ, self._config.quality_timeout)
-            status, note = _judged(check, ended.exit_code, ended.output, ended.problem)
-            seconds = round(ended.seconds, 3)
-            return Result(
-                *(check.name, check.type, status, check.text, note),
-                exit_code=ended.exit_code,
-                duration_sec=seconds,
-                output=ended.output,
-            )
+        async def together() -> list[Result]:
+            return await gather(*(self._result(check, files, folder, environ) for check in checks))
 
-        async def all_of_them() -> list[Result]:
-            return await gather(*map(one, checks))
+        return complete(together)
 
-        return complete(all_of_them)
+    async def _result(
+        self, check: Check, files: Sequence[str] | None, folder: str, environ: Mapping[str, str]
+    ) -> Result:
+        from mdcoord.services.processes import run
+
+        if not check.command:
+            return Result(check.name, check.type, SKIPPED, note=check.reason)
+        chosen = check.chosen(files)
+        if chosen is not None and not chosen:
+            note = "none of the changed files is for it"
+            return Result(check.name, check.type, PASSED, check.text, note)
+        ended = await run(check.arguments(chosen), folder, environ, self._config.quality_timeout)
+        status, note = _judged(check, ended.exit_code, ended.output, ended.problem)
+        return Result(
+            *(check.name, check.type, status, check.text, note),
+            exit_code=ended.exit_code,
+            duration_sec=round(ended.seconds, 3),
+            output=ended.output,
+        )
 
     @contextmanager
     def _kept_alive(self, held: Task | None, who: Mapping[str, str | None]) -> Iterator[None]:

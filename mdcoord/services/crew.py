@@ -8,7 +8,6 @@ anyway (registration, heartbeat, a change of its status), so that it tells about
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from mdcoord.assignment import Candidate
@@ -78,7 +77,8 @@ class Crew:
         if isinstance(kept := fields.get("circuit_breaker"), dict):
             breaker = self._roster.of(record).breaker
             fields["circuit_breaker"] = {**kept, **breaker.as_fields(self._env.host.now())}
-        return replace(record, fields=fields)
+        # Not `replace`: the records of a listing are of a class of their own, made without their bodies.
+        return Record(record.key, fields, record.body, record.version, record.path, record.lease)
 
     def presence(self, record: Record, known: Activities) -> str:
         """`online`, `stale` or `offline`: by its registered process, by what it said, and by its claims."""

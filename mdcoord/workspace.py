@@ -22,7 +22,7 @@ from mdcoord.services.agents import Agents
 from mdcoord.services.claim import Claim
 from mdcoord.services.documents import Documents, Where
 from mdcoord.services.env import Env, Team
-from mdcoord.services.events import LOG, TASKS, Events, announce
+from mdcoord.services.events import LOG, Events
 from mdcoord.services.notes import Contexts, MetricsDocuments, ProgressDocuments
 from mdcoord.services.tasks import Tasks
 
@@ -272,7 +272,7 @@ class Workspace:
             self.backend,
             self.host,
             self._env.rules,
-            lambda name, data: announce(self._env, TASKS, name, data),
+            self.tasks.taken_back,
         )
         self.tasks.refresh()
         return found

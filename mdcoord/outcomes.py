@@ -136,9 +136,9 @@ class Figures:
             "completed": self.succeeded,
             "failed": self.failed,
             "lost": self.lost,
-            "success_rate": _round(self.success_rate),
-            "avg_duration_sec": _round(self.average),
-            "tasks_per_hour": _round(self.per_hour),
+            "success_rate": rounded(self.success_rate),
+            "avg_duration_sec": rounded(self.average),
+            "tasks_per_hour": rounded(self.per_hour),
         }
 
 
@@ -200,12 +200,13 @@ def completions(outcomes: Iterable[Outcome]) -> list[Value]:
             "task_id": outcome.task,
             "title": outcome.title,
             "completed_at": outcome.stamp,
-            "duration_sec": outcome.duration,
+            "duration_sec": rounded(outcome.duration),
             "success": outcome.success,
         }
         for outcome in reversed(shown)
     ]
 
 
-def _round(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
+    """A figure as people want to read it."""
     return None if value is None else round(value, 4)

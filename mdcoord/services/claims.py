@@ -252,6 +252,12 @@ class Claims(Documents[Task]):
         announce(env, TASKS, "task_retried", {"task_id": task.id, "attempt": task.attempt}, op)
         return task
 
+    def taken_back(self, event: str, data: Mapping[str, Value]) -> None:
+        """Announce that a task was taken from its holder. Who was alive and too slow has failed."""
+        announce(self._env, TASKS, event, data)
+        if str(data.get("reason")).startswith(OVERDUE):
+            self._roster.failed(str(data.get("previous_agent") or ""))
+
     def refresh(self) -> None:
         """Let the next claim look at all tasks anew, instead of a list that may be half a second old."""
         self._queue.forget()
@@ -399,9 +405,7 @@ class _Taking:
             self._announce(found.record, found.attempt, wait)
             record = self._backend.write(key, self._decide, wait=wait)
         if self._before.holder:
-            announce(self._env, TASKS, *recovery(record, self._before))
-            if (self._before.ended or "").startswith(OVERDUE):
-                self._roster.failed(self._before.holder.agent)
+            self._claims.taken_back(*recovery(record, self._before))
         if status_of(record.fields) == "dead":
             return None
         self._claims._routine("task_claimed", self._claims._typed(record), self._who, self._op)

@@ -14,7 +14,7 @@ from mdcoord.assignment import Candidate
 from mdcoord.host import seconds_of
 from mdcoord.leases import Lease
 from mdcoord.model import Path, Record, Value
-from mdcoord.outcomes import DAY, Activity, Figures, activities, completions, current
+from mdcoord.outcomes import DAY, Activity, Figures, activities, completions, current, rounded
 from mdcoord.presence import OFFLINE, ONLINE, STALE, Sign, presence
 from mdcoord.services.env import Env
 from mdcoord.services.inbox import Inboxes
@@ -51,11 +51,11 @@ class Crew:
         limit, lately = self._roster.of(record).limit, Figures.of(activity.ended)
         metrics: dict[str, Value] = {
             "workload_pct": round(100 * len(activity.active) / limit) if limit else 100,
-            "success_rate": lately.success_rate,
+            "success_rate": rounded(lately.success_rate),
             "succeeded": lately.succeeded,
             "total_tasks": lately.total,
             "failed_tasks": lately.failed + lately.lost,
-            "avg_duration_sec": lately.average,
+            "avg_duration_sec": rounded(lately.average),
         }
         told: dict[Path, Value] = {
             ("active_tasks",): current(activity.active),

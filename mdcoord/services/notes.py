@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mdcoord.errors import UsageError
 from mdcoord.model import Change, Path, Record, Value
 from mdcoord.records import Context, Metrics, Progress
 from mdcoord.services.documents import Documents
+
+if TYPE_CHECKING:
+    from mdcoord.services.health import Health
 
 SAMPLES: Final = 100
 """How many samples of metrics are kept at least; beyond twice as many the oldest go."""
@@ -59,6 +62,8 @@ class MetricsDocuments(Documents[Metrics]):
         """
         if not values:
             raise UsageError("there are no figures to record", hint='record("performance", loss=0.42)')
+        if name in ("coordination", "agents"):
+            raise UsageError(f"the metrics {name!r} are worked out, not recorded", hint="use another name")
         now = self._env.host.stamp()
         sample = {"at": now, **values}
 
@@ -76,6 +81,20 @@ class MetricsDocuments(Documents[Metrics]):
     def show(self, name: str) -> Metrics:
         """The figures of one type. Raises NotFound."""
         return self.get(name)
+
+    def coordination(self) -> dict[str, Value]:
+        """Whether claims, locks and files are in order; see `Health.coordination`."""
+        return self._health.coordination()
+
+    def agents(self) -> list[dict[str, Value]]:
+        """How each agent does, by type of task; see `Health.agents`."""
+        return self._health.agents()
+
+    @property
+    def _health(self) -> Health:
+        from mdcoord.services.health import Health
+
+        return Health(self._env)
 
 
 class ProgressDocuments(Documents[Progress]):

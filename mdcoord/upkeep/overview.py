@@ -25,7 +25,8 @@ def overview(
 ) -> dict[str, Value]:
     """Counts of tasks by status, how many are ready, agents, claims, and what is stale or unreadable.
 
-    `waiting` says of the first pending tasks why they cannot be claimed, unless some task is ready.
+    `waiting` says of the first pending tasks why they cannot be claimed, unless some task is ready; `dead`
+    names the dead letters.
     """
     ready = sum(task.ready for task in tasks)
     return {
@@ -34,6 +35,7 @@ def overview(
         "agents": [_agent(agent) for agent in agents],
         "claims": [_claim(backend, host, rules, task) for task in tasks if task.status == IN_PROGRESS],
         "waiting": [] if ready else _waiting(tasks, why),
+        "dead": [task.id for task in tasks if task.status == "dead"],
         "stale": [record.key.name for record in (*tasks, *agents) if record["_stale"]],
         "channels": [*backend.channels()],
         "unreadable": _unreadable(backend),
@@ -45,6 +47,11 @@ def _agent(agent: Agent) -> dict[str, Value]:
         "agent_id": agent.id,
         "status": agent.status,
         "last_heartbeat": agent.last_heartbeat or agent.last_updated,
+        "presence": agent.presence,
+        "tasks": [
+            task["task_id"] for task in agent.active_tasks if isinstance(task, dict) and "task_id" in task
+        ],
+        "breaker": str(agent.circuit_breaker.get("state") or "CLOSED"),
         "stale": agent.stale,
     }
 

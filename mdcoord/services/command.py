@@ -118,11 +118,16 @@ class _Run:
         self._over = False
 
     def run(self) -> Value:
-        with TemporaryFile() as told:
+        feed = self._command.feed(self._claim).encode("utf-8", "replace")
+        try:
             # A file, not a pipe: a command that does not read what it is told must not stop us.
-            told.write(self._command.feed(self._claim).encode("utf-8", "replace"))
-            told.seek(0)
-            process = self._start(told)
+            with TemporaryFile() as told:
+                told.write(feed)
+                told.seek(0)
+                process = self._start(told)
+        except OSError as error:
+            # That is no fault of the task's, and must not use up its attempts.
+            raise GiveBack(f"{self._command.arguments[0]} cannot be started: {error}") from error
         try:
             self._listen(process)
             code = self._end(process)

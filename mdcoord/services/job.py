@@ -89,6 +89,7 @@ class Job:
         self._reason: str | None = None
         self._hard = False
         self._begun = self._looked = time.monotonic()
+        self._started = claim.task.started_at or ""
         self._timeout = timeout_of(claim.task.fields, env.rules)
         self._next = float("inf") if self._timeout is None else self._begun + _shortly_before(self._timeout)
 
@@ -179,7 +180,9 @@ class Job:
     def _give_back(self, wish: GiveBack) -> tuple[str, str]:
         if not wish.lacks and not self._claim.over:
             self._postpone()
-        return self._write(RELEASED, self._claim.release, reason=wish.reason or None, lacks=wish.lacks)
+        given: dict[str, Any] = {"reason": wish.reason or None, "lacks": wish.lacks}
+        verdict, problem = self._write(RELEASED, self._claim.release, **given)
+        return verdict, problem or wish.reason
 
     def _postpone(self) -> None:
         """Leave the task alone for a while, or this worker would take it again at once, and so on."""
@@ -193,8 +196,10 @@ class Job:
 
     def _write(self, verdict: str, verb: Callable[..., Task], *given: Any, **rest: Any) -> tuple[str, str]:
         """End the claim, again and again where the store is busy or not there, and say what came of it."""
-        if self._claim.over:
+        if self._claim.lost:
             return self._after_loss("")
+        if self._claim.over:
+            return self._meaning(self._claim.task), ""  # a function may end its claim itself
         for pause in (*(() if self._hard else _PATIENCE), None):
             try:
                 verb(*given, **rest, op=self._claim.token)
@@ -216,12 +221,24 @@ class Job:
             task = self._desk.tasks.get(self._claim.id)
         except MdcoordError as problem:
             return LOST, error or problem.message
-        lease, last = task.record.lease, task.logs[-1] if task.logs else None
-        taken = isinstance(last, dict) and last.get("outcome") == "lost"
+        lease, taken = task.record.lease, self._noted(task) == "lost"
         if lease is None or lease.attempt != self._claim.attempt or lease.holder or taken:
             return LOST, error or "somebody else has it, or it was set to another status"
         self._claim.task = task
-        return (COMPLETED if task.status in DONE else FAILED if task.status in UNDONE else RELEASED), ""
+        return self._meaning(task), ""
+
+    def _meaning(self, task: Task) -> str:
+        """What a task says about this attempt, which has ended."""
+        if task.status in DONE:
+            return COMPLETED
+        return FAILED if task.status in UNDONE or self._noted(task) == "failed" else RELEASED
+
+    def _noted(self, task: Task) -> str | None:
+        """How this attempt ended by the last line of the task's log (see `lifecycle`), if it is about it."""
+        last = task.logs[-1] if task.logs else None
+        if not isinstance(last, dict) or str(last.get("at")) < self._started:
+            return None
+        return last.get("outcome")
 
     def _look(self) -> None:
         try:

@@ -215,7 +215,7 @@ class Worker:
     def _report(self, job: Job, outcome: Outcome) -> None:
         if job.running:
             self._left.append(job)  # a plain function that goes on in vain takes room like any other
-        self._active = time.monotonic()
+        self._active, self._vain = time.monotonic(), False
         self._bell.again()
         self.worked.count(outcome.verdict)
         self._on_end(outcome)

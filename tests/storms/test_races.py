@@ -120,7 +120,8 @@ def test_no_edit_of_one_document_is_lost(root: Path, tmp_path: Path) -> None:
     def edit(process: int) -> int:
         store = MarkdownBackend(root, durability="none")
         for number in range(edits):
-            store.write(Key("task", "0000"), Change(set={(f"field_{process}", f"edit_{number}"): number}))
+            change = Change(set={(f"field_{process}", f"edit_{number}"): number})
+            store.write(Key("task", "0000"), change, wait=120)
         return edits
 
     assert run_all([lambda p=p: edit(p) for p in range(PROCESSES)], tmp_path) == [edits] * PROCESSES  # type: ignore[misc]

@@ -1,8 +1,9 @@
 """Exclusive locks on files that are never removed.
 
-A lock is flock(2) on a file of its own: it dies with its holder, is shared with flock(1) and filelock, and
-every acquisition opens the file anew, so it excludes threads as well as processes. The file's content is one
-line of small volatile state that only the holder changes (see `Lock.store`); it never decides who holds it.
+A lock is flock(2) on a file of its own: it dies with its holder, is shared with flock(1) and filelock,
+and every acquisition opens the file anew, so it excludes threads as well as processes. The file's content
+is one line of small volatile state that only the holder changes (see `Lock.store`); it never decides who
+holds it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from mdcoord.errors import Busy
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _FIRST_PAUSE: Final = 0.0005
-_LONGEST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 0.02
+_LONG_WAIT: Final = 1.0
+"""Seconds after which one tries without long pauses: who writes without a break leaves only short gaps."""
 _STATE_BYTES: Final = 65536
 
 
@@ -61,25 +64,28 @@ class Lock:
     def _acquire(self) -> None:
         deadline: float | None = None
         pause = _FIRST_PAUSE
-        while True:
-            # FileIO rather than a bare number: an interrupt between open and the assignment closes it.
-            self._file = io.FileIO(self.path, "r+", opener=_open)
-            descriptor = self._file.fileno()
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pass
-            else:
-                if _same_file(descriptor, self.path):
-                    return
-                # Somebody removed the lock file while we waited: what we hold excludes nobody.
-            self._close()
+        while not self._try():
             now = time.monotonic()
             deadline = now + self.wait if deadline is None else deadline
             if now >= deadline:
                 raise _busy(self.path, self.name, self.wait)
             time.sleep(min(pause * (0.5 + random.random()), deadline - now))
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            waited = self.wait - (deadline - now)
+            pause = _FIRST_PAUSE if waited > _LONG_WAIT else min(pause * 2, _LONGEST_PAUSE)
+
+    def _try(self) -> bool:
+        if self._file is None:
+            # FileIO rather than a bare number: it is closed whatever happens to us.
+            self._file = io.FileIO(self.path, "r+", opener=_open)
+        descriptor = self._file.fileno()
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        if _same_file(descriptor, self.path):
+            return True
+        self._close()  # the lock file was removed while we waited: what we hold excludes nobody
+        return False
 
     def release(self) -> None:
         """Let go; harmless when nothing is held."""

@@ -94,7 +94,7 @@ class Events:
         from mdcoord.services.consumers import Subscription
 
         name = _name(channel)
-        matches = self._matches(where)
+        matches = self.matcher(where)
         return Subscription(
             self._env, name, consumer, typed, matches=matches, follow=follow, after=after, ack=ack
         )
@@ -111,7 +111,8 @@ class Events:
 
         Places(self._env).forget(_name(channel), consumer)
 
-    def _matches(self, where: Where) -> Callable[[Mapping[str, Any]], bool] | None:
+    def matcher(self, where: Where) -> Callable[[Mapping[str, Any]], bool] | None:
+        """The function that tells which events a query means; None for all. Raises QueryError."""
         if where is None or callable(where):
             return where
         from mdcoord.formats.query import compile_query

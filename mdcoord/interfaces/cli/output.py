@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from io import FileIO
 from typing import Any, Final
 
 from mdcoord.interfaces.cli.call import Call
@@ -27,7 +28,7 @@ _COLOURS: Final = {
 def write(text: str) -> None:
     """Data, to stdout. Nothing is written for no text."""
     if text:
-        sys.stdout.write(_printable(text, sys.stdout) + "\n")
+        _write_all(_printable(text, sys.stdout) + "\n")
 
 
 def note(text: str) -> None:
@@ -143,6 +144,17 @@ def _aligned(line: Sequence[str], widths: Sequence[int], telling: Sequence[bool]
 def uncontrolled(line: str) -> str:
     """A line as it is, but without control characters."""
     return line if line.isprintable() else line.translate(_CONTROL).rstrip()
+
+
+def _write_all(text: str) -> None:
+    raw = getattr(sys.stdout, "buffer", None)
+    if not isinstance(raw, FileIO):
+        sys.stdout.write(text)
+        return
+    # With PYTHONUNBUFFERED, Python forgets the rest of a write that the system cuts short.
+    rest = memoryview(text.encode(sys.stdout.encoding, sys.stdout.errors or "strict"))
+    while rest:
+        rest = rest[raw.write(rest) or 0 :]
 
 
 def _plain(item: Any) -> Mapping[str, Any]:

@@ -9,8 +9,8 @@ SHORTEST = 0.05
 LONGEST = 1.0
 
 
-def pauses() -> Iterator[float]:
-    """Pauses in seconds between looks, for ever: short at first, each half as long again up to a second.
+def pauses(longest: float = LONGEST) -> Iterator[float]:
+    """Pauses in seconds between looks, for ever: short at first, each half as long again up to the longest.
 
     A command that polls stays, so garbage is collected from here on.
     """
@@ -18,4 +18,4 @@ def pauses() -> Iterator[float]:
     pause = SHORTEST
     while True:
         yield pause
-        pause = min(pause * 1.5, LONGEST)
+        pause = min(pause * 1.5, longest)

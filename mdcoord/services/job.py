@@ -175,7 +175,7 @@ class Job:
 
     def _fail(self, error: str) -> tuple[str, str]:
         verdict, problem = self._write(FAILED, self._claim.fail, error)
-        return verdict, problem or error
+        return verdict, problem or (error if verdict == FAILED else "")
 
     def _give_back(self, wish: GiveBack) -> tuple[str, str]:
         if not wish.lacks and not self._claim.over:

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from mdcoord.interfaces.cli.app import cli
+from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.post import AT_ONCE
 from mdcoord.workspace import Workspace
 
@@ -213,6 +214,20 @@ def test_every_object_carries_the_number_while_there_is_one(mdcoord: Mdcoord) ->
     assert mdcoord("event", "tail", "c", "--json", "--agent", "bob").json["_unread"] == 1
     assert mdcoord("message", "ack", "m1", "--agent", "bob", "--json").json.get("_unread") is None
     assert mdcoord("task", "list", "--json", MDCOORD_AGENT="bob").lines == plain
+
+
+def test_an_answer_that_goes_on_counts_anew(mdcoord: Mdcoord, monkeypatch: pytest.MonkeyPatch) -> None:
+    def counts() -> list[dict[str, Any]]:
+        call, found = Call(), []
+        with Workspace.open(agent="bob") as call.caller:
+            for number in range(2):
+                found.append(dict(call.envelope))
+                call.caller.messages.send("GENERAL", f"x{number}", to="bob")
+        return found
+
+    assert counts() == [{}, {}]  # within a second
+    monkeypatch.setattr("mdcoord.interfaces.cli.call.COUNTED", 0.0)
+    assert counts() == [{"_unread": 2}, {"_unread": 3}]
 
 
 def test_status_tells_the_number(mdcoord: Mdcoord) -> None:

@@ -586,6 +586,7 @@ def test_the_dead_of_another_machine_are_seen_in_time(as_: As, host: FakeHost) -
     there = FakeHost("there", "boot-9", host.now())
     there.living[7] = ""
     as_("bob", host=there).agents.register("bob", pid=7)
+    assert presence(as_("ada")) == {"bob": ONLINE}  # 7 is no process here, and need not be
     as_("bob", host=there).messages.inbox(pid=7)
     assert presence(as_("ada")) == {"bob": ONLINE}
     host.forward(OFFLINE_AFTER + 1)

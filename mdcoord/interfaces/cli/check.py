@@ -9,7 +9,7 @@ import click
 from mdcoord.errors import InvalidDocument
 from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
-from mdcoord.interfaces.cli.output import clean, json_line, note, write
+from mdcoord.interfaces.cli.output import answer, clean, note, write
 from mdcoord.interfaces.cli.warning import located
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def check(call: Call, files: tuple[str, ...]) -> int:
     """
     findings = call.workspace().check(files or None)
     if call.json:
-        write("\n".join([json_line(finding.as_dict()) for finding in findings]))
+        write("\n".join([answer(call, finding) for finding in findings]))
     else:
         write("\n".join([_text(finding) for finding in findings]))
         if not findings:

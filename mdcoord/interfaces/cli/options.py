@@ -83,7 +83,9 @@ def _complete(kind: str) -> Callable[[click.Context, click.Parameter, str], list
         except MdcoordError:
             return []
         return [
-            CompletionItem(record.id, help=record.get("title") or record.get("status"))
+            CompletionItem(
+                record.id, help=record.get("title") or record.get("subject") or record.get("status")
+            )
             for record in records
             if record.id.startswith(incomplete)
         ]

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -14,7 +15,7 @@ from mdcoord.errors import NotFound
 from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.details import cell
-from mdcoord.interfaces.cli.output import clean, json_line, write
+from mdcoord.interfaces.cli.output import answer, clean, write
 from mdcoord.interfaces.cli.polling import pauses
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def tail(
     """
     if consumer and everything:
         raise click.UsageError("--consumer goes on where it was: --all does not go with it.")
-    events, line = call.workspace().events, _json if call.json else _text
+    events, line = call.workspace().events, partial(answer, call) if call.json else _text
     if consumer:
         subscription = events.subscribe(channel, consumer=consumer, where=where, follow=follow, after=after)
         _print(subscription.take, subscription.ack, line, limit, follow=follow, once=False)
@@ -136,10 +137,6 @@ def _print(
                 time.sleep(next(waiting))
     except KeyboardInterrupt:
         return
-
-
-def _json(found: EventRecord) -> str:
-    return json_line(found.as_dict())
 
 
 def _text(found: EventRecord) -> str:

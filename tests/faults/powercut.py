@@ -213,38 +213,46 @@ def _some(
     return list(chosen)
 
 
-def power_cuts(verbs: Sequence[Verb], scratch: Path, most: int = MOST) -> tuple[int, list[str]]:
+def power_cuts(
+    verbs: Sequence[Verb], scratch: Path, most: int = MOST, enough: int = 1000
+) -> tuple[int, list[str]]:
     """Cut the power after each call of some verbs, which act one after the other in one workspace.
 
-    Returns how many states were looked at, and what was wrong in them.
+    Returns how many states were looked at, and what was wrong in them; ends early with `enough` problems.
     """
     template = prepared(verbs[0], scratch / "template")
-    before = template.content()
     disk = Disk.read(template.folder)
-    recorder = Recorder(template.folder)
-    world = World(template.folder, "full")
-    contents = [before]
-    for number, verb in enumerate(verbs):
-        with recorder.active():
-            verb.act(world)
-        recorder.ops.append(Op("ack", number))
-        contents.append(World(template.folder, "none").content())
+    ops, contents = _recorded(verbs, template.folder)
+    names = [verb.name for verb in verbs]
     found: list[str] = []
     count = 0
-    for end in range(len(recorder.ops) + 1):
-        ops = recorder.ops[:end]
-        if ops and ops[-1].kind == "sync":
+    for end in range(len(ops) + 1):
+        done = ops[:end]
+        if done and done[-1].kind == "sync":
             continue  # only takes possibilities away
-        acknowledged = sum(op.kind == "ack" for op in ops)
-        chance = random.Random(f"{[verb.name for verb in verbs]}/{end}")
-        for state in states(disk, ops, most, chance):
+        acknowledged = sum(op.kind == "ack" for op in done)
+        for state in states(disk, done, most, random.Random(f"{names}/{end}")):
             count += 1
             state.put(template.folder, scratch / "state")
             problems = list(_check(verbs, scratch / "state", acknowledged, contents))
             shutil.rmtree(scratch / "state")
-            names = [verb.name for verb in verbs]
-            found += [f"{names}, after {end} ({ops[-1:]}): {problem}" for problem in problems]
+            found += [f"{names}, after {end} ({done[-1:]}): {problem}" for problem in problems]
+            if len(found) >= enough:
+                return count, found
     return count, found
+
+
+def _recorded(verbs: Sequence[Verb], folder: Path) -> tuple[list[Op], list[Content]]:
+    """What the verbs do, and what the workspace says before and after each."""
+    recorder = Recorder(folder)
+    world = World(folder, "full")
+    contents = [world.content()]
+    for number, verb in enumerate(verbs):
+        with recorder.active():
+            verb.act(world)
+        recorder.ops.append(Op("ack", number))
+        contents.append(World(folder, "none").content())
+    return recorder.ops, contents
 
 
 def _check(

@@ -32,8 +32,10 @@ def prepared(verb: Verb, folder: Path, durability: str = "full") -> World:
     return World(folder, durability)
 
 
-def sweep(verb: Verb, kind: str, scratch: Path, start: int = 1, step: int = 1) -> tuple[int, list[str]]:
-    """Let the calls of a verb fail one after the other, each or some.
+def sweep(
+    verb: Verb, kind: str, scratch: Path, start: int = 1, step: int = 1, enough: int = 1000
+) -> tuple[int, list[str]]:
+    """Let the calls of a verb fail one after the other, each or some, until `enough` problems are found.
 
     Returns how many did, and what was wrong after it.
     """
@@ -42,7 +44,7 @@ def sweep(verb: Verb, kind: str, scratch: Path, start: int = 1, step: int = 1) -
     for tried, number in enumerate(range(start, LONGEST, step)):
         faults = Faults(kind, number)
         found += _after(verb, template, faults, number)
-        if faults.failed is None:
+        if faults.failed is None or len(found) >= enough:
             return tried, found
     raise AssertionError(f"{verb.name} does not come to an end")
 

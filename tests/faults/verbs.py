@@ -158,7 +158,7 @@ def _append_to_log(world: World) -> None:
 
 def _torn_log(world: World) -> None:
     with (world.folder / "events-work.md").open("ab") as file:
-        file.write(b"\n## Event: torn <!-- mdcoord:event 00")
+        file.write(b"\n## Event: torn\n<!-- mdcoord:event 76387571d7d0f6")
 
 
 def _refused(world: World) -> None:

@@ -5,7 +5,8 @@ tasks of the highest priority, the one with the lowest `preference`. All strateg
 agents: those that can do what the task needs, are there, and may hold another task.
 
 * `skill_based`: the specialist. Most of the task's needs (and its type) among the agent's specialisations;
-  then the fewest capabilities beside what is needed, so that those who can do everything stay free for it.
+  then the less busy; then the fewest capabilities beside what is needed, so that those who can do everything
+  stay free for what only they can do.
 * `round_robin`: in turns. Whoever was assigned a task the longest ago.
 * `load_balanced`: the least busy one, by the share of the tasks that it may hold.
 * `learned`: from experience. The shortest expected time to a finished task of this type, as
@@ -120,7 +121,7 @@ Score = Callable[[Mapping[str, Any], Candidate, Experience], float | tuple[float
 
 
 def _skill_based(task: Mapping[str, Any], agent: Candidate, _: Experience) -> tuple[float, ...]:
-    return (-_special(task, agent), len(agent.capabilities - needs_of(task)))
+    return (-_special(task, agent), agent.share, len(agent.capabilities - needs_of(task)))
 
 
 def _round_robin(_task: Mapping[str, Any], agent: Candidate, _: Experience) -> str:

@@ -14,7 +14,7 @@ from mdcoord.interfaces.cli.values import flat
 from mdcoord.interfaces.cli.warning import warn
 from mdcoord.records import Agent
 
-HEADS = ("AGENT", "STATUS", "LAST SEEN", "WORKLOAD", "CAN", "TYPE")
+HEADS = ("AGENT", "STATUS", "PRESENCE", "LAST SEEN", "TASKS", "WORKLOAD", "BREAKER", "CAN", "TYPE")
 
 _HERE = "mdcoord.interfaces.cli.agent"
 
@@ -30,6 +30,7 @@ _HERE = "mdcoord.interfaces.cli.agent"
             ("set", "change"),
             ("list", "listing"),
             ("show", "show"),
+            ("reset", "reset"),
             ("remove", "remove"),
         )
     },
@@ -42,14 +43,31 @@ def agent() -> None:
 @verb("register", example="mdcoord agent register ai-engineer --can training,gpu")
 @click.argument("name", required=False)
 @click.option("--can", multiple=True, metavar="CAP,…", help="What it can do.")
+@click.option("--best-at", multiple=True, metavar="CAP,…", help="What of it, or which types of tasks.")
+@click.option("--max-tasks", type=click.IntRange(0), metavar="N", help="How many it may hold at a time.")
 @click.option("--type", metavar="TEXT", help="What kind of agent it is.")
 @click.option("--status", metavar="TEXT", default="available", show_default=True, help="What it does now.")
 @click.option("--pid", type=click.IntRange(1), metavar="PID", help="The process that it is.")
 def register(
-    call: Call, name: str | None, can: tuple[str, ...], type: str | None, status: str, pid: int | None
+    call: Call,
+    name: str | None,
+    can: tuple[str, ...],
+    best_at: tuple[str, ...],
+    max_tasks: int | None,
+    type: str | None,
+    status: str,
+    pid: int | None,
 ) -> None:
     """Make an agent known, or bring what is known up to date. Without a name: you."""
-    found = call.workspace().agents.register(name, can=words(can), type=type, status=status, pid=pid)
+    found = call.workspace().agents.register(
+        name,
+        can=words(can),
+        specializations=words(best_at),
+        max_concurrent_tasks=max_tasks,
+        type=type,
+        status=status,
+        pid=pid,
+    )
     put(call, found.as_dict(), f"{found.id} is {found.status}")
 
 
@@ -85,7 +103,15 @@ def listing(call: Call, where: str | None, sort: str | None, limit: int | None) 
 def show(call: Call, name: str | None) -> None:
     """Show an agent. Without a name: you."""
     found = call.workspace().agents.get(name)
-    put(call, found.as_dict(), lambda: details(found))
+    put(call, found.as_dict(), lambda: details(found, presence=found.presence))
+
+
+@verb("reset", example="mdcoord agent reset ai-engineer")
+@named("agent", "name", required=False)
+def reset(call: Call, name: str | None) -> None:
+    """Close an agent's circuit breaker. It is given tasks again. Without a name: you."""
+    found = call.workspace().agents.reset(name)
+    put(call, found.as_dict(), f"{found.id} is given tasks again")
 
 
 @verb("remove", example="mdcoord agent remove ai-engineer")
@@ -102,8 +128,16 @@ def _row(found: Agent) -> tuple[str, ...]:
     return (
         found.id,
         found.status or "",
+        found.presence,
         seen + (" (stale)" if found.stale else ""),
+        str(len(found.active_tasks) or ""),
         f"{workload:g}%" if isinstance(workload, int | float) else "",
+        _breaker(found),
         ", ".join(map(str, found.capabilities)),
         found.agent_type or "",
     )
+
+
+def _breaker(found: Agent) -> str:
+    state = str(found.circuit_breaker.get("state") or "")
+    return "" if state == "CLOSED" else state

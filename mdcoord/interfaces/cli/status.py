@@ -27,7 +27,7 @@ def _text(found: dict[str, Any]) -> str:
         _tasks(found),
         _messages(found),
         _listed("Claims", ("ID", "AGENT", "PROGRESS", "TIME LEFT", "TITLE"), found["claims"], _claim),
-        _listed("Agents", ("AGENT", "STATUS", "LAST SEEN"), found["agents"], _agent),
+        _listed("Agents", ("AGENT", "STATUS", "PRESENCE", "LAST SEEN", "TASKS"), found["agents"], _agent),
         _listed("Cannot be read", ("PROBLEM",), found["unreadable"], _unreadable),
     ]
     return "\n\n".join(filter(None, parts))
@@ -44,6 +44,9 @@ def _tasks(found: dict[str, Any]) -> str:
     lines += [
         clean(f"  {item['task_id']} is not ready: {'; '.join(item['reasons'])}") for item in found["waiting"]
     ]
+    if found["dead"]:
+        more = f" and {len(found['dead']) - SHOWN} more" if len(found["dead"]) > SHOWN else ""
+        lines.append(clean(f"  dead: {', '.join(found['dead'][:SHOWN])}{more} (see `task retry`)"))
     if found["stale"]:
         lines.append(clean(f"  stale: {', '.join(found['stale'])}"))
     return "\n".join(lines)
@@ -74,7 +77,11 @@ def _claim(item: dict[str, Any]) -> tuple[str, ...]:
 
 def _agent(item: dict[str, Any]) -> tuple[str, ...]:
     stale = " (stale)" if item["stale"] else ""
-    return (item["agent_id"], item["status"] or "", age(item["last_heartbeat"]) + stale)
+    status = item["status"] or ""
+    if item["breaker"] != "CLOSED":
+        status += f" (breaker {item['breaker'].lower().replace('_', ' ')})"
+    tasks = ", ".join(item["tasks"])
+    return (item["agent_id"], status, item["presence"], age(item["last_heartbeat"]) + stale, tasks)
 
 
 def _unreadable(item: dict[str, Any]) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ _HERE = "mdcoord.interfaces.cli.task"
         "list": f"{_HERE}.find:listing",
         "show": f"{_HERE}.find:show",
         "update": f"{_HERE}.change:update",
+        "graph": f"{_HERE}.plan:graph",
+        "assign": f"{_HERE}.plan:assign",
         "brief": f"{_HERE}.brief:brief",
         "claim": f"{_HERE}.claim:claim",
         "heartbeat": f"{_HERE}.hold:heartbeat",

@@ -39,9 +39,17 @@ def update(
 
 
 @verb("retry", example="mdcoord task retry train")
-@named("task", "id")
+@named("task", "id", required=False)
+@click.option("--dead", is_flag=True, help="All dead letters.")
 @op_option
-def retry(call: Call, id: str, op: str | None) -> None:
-    """Make an ended task pending again, with new attempts."""
-    task = call.workspace().tasks.retry(id, op=op)
-    put(call, task.as_dict(), f"{task.id} is {task.status}")
+def retry(call: Call, id: str | None, dead: bool, op: str | None) -> None:
+    """Make an ended task pending again, with new attempts.
+
+    One that failed and is pending again need not wait any longer.
+    """
+    if (id is None) != dead:
+        raise click.UsageError("Say which task, or --dead for all dead letters.")
+    tasks = call.workspace().tasks
+    for name in [task.id for task in tasks.dead()] if id is None else [id]:
+        task = tasks.retry(name, op=op)
+        put(call, task.as_dict(), f"{task.id} is {task.status}")

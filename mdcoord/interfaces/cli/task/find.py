@@ -25,12 +25,14 @@ HEADS = ("ID", "STATUS", "PRIORITY", "AGENT", "PROGRESS", "UPDATED", "TITLE")
 
 @verb("list", example="mdcoord task list --status in_progress --sort -priority")
 @click.option("--status", multiple=True, metavar="STATUS,…", help="Only with one of these statuses.")
+@click.option("--dead", is_flag=True, help="Only dead letters: no attempt is left (see `task retry`).")
 @click.option("--ready", is_flag=True, help="Only what can be claimed now.")
 @click.option("--all", "everything", is_flag=True, help="Also completed and cancelled tasks.")
 @list_options
 def listing(
     call: Call,
     status: tuple[str, ...],
+    dead: bool,
     ready: bool,
     everything: bool,
     where: str | None,
@@ -44,8 +46,8 @@ def listing(
     workspace = call.workspace()
     listed = found = workspace.tasks.list(where, sort=sort)
     hidden: Counter[str] = Counter()
-    if status:
-        wanted = frozenset(words(status))
+    if status or dead:
+        wanted = frozenset([*words(status), *(["dead"] if dead else [])])
         found = [task for task in found if task.status in wanted]
     elif where is None and not everything:
         hidden.update(task.status for task in found if task.status in HIDDEN)

@@ -12,7 +12,7 @@ from mdcoord.errors import ClaimLost
 from mdcoord.interfaces.cli.ages import left
 from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
-from mdcoord.interfaces.cli.options import named, op_option, set_option, text_of, token_option
+from mdcoord.interfaces.cli.options import named, op_option, set_option, text_of, token_option, words
 from mdcoord.interfaces.cli.output import put
 from mdcoord.interfaces.cli.values import flat, share_of, steps_of, value_of
 
@@ -79,14 +79,22 @@ def fail(call: Call, id: str, error: str, token: str | None, op: str | None) -> 
     _ended(call, task)
 
 
-@verb("release", example="mdcoord task release train")
+@verb("release", example="mdcoord task release train --reason 'no GPU here' --lacks gpu")
 @named("task", "id")
+@click.option("--reason", metavar="TEXT", help="Why, for the task's log.")
+@click.option("--lacks", multiple=True, metavar="CAP,…", help="What it needs and you have not.")
 @token_option
 @op_option
-def release(call: Call, id: str, token: str | None, op: str | None) -> None:
-    """Give your task back; the attempt does not count."""
+def release(
+    call: Call, id: str, reason: str | None, lacks: tuple[str, ...], token: str | None, op: str | None
+) -> None:
+    """Give your task back; the attempt does not count.
+
+    What you lack is added to what the task needs, and you are not offered it again.
+    """
     with _mine(call, token):
-        task = call.workspace().tasks.release(id, token=token, op=op)
+        tasks = call.workspace().tasks
+        task = tasks.release(id, token=token, op=op, reason=reason, lacks=words(lacks))
     _ended(call, task)
 
 

@@ -594,6 +594,17 @@ def test_the_dead_of_another_machine_are_seen_in_time(as_: As, host: FakeHost) -
     assert OFFLINE_AFTER <= 180
 
 
+def test_who_renews_a_claim_is_there(ada: Workspace, bob: Workspace, host: FakeHost) -> None:
+    bob.agents.register()
+    ada.tasks.create("x", id="one")
+    claim = bob.tasks.claim(heartbeat=False)
+    host.forward(OFFLINE_AFTER + 1)
+    assert presence(ada) == {"bob": OFFLINE}
+    claim.heartbeat()
+    assert presence(ada) == {"bob": ONLINE} == {one.id: one["_presence"] for one in ada.agents.list()}
+    assert ada.messages.doubt("bob") is None
+
+
 def test_presence_counts_what_waits_for_each(ada: Workspace, bob: Workspace, as_: As) -> None:
     ada.agents.register()
     bob.agents.register()

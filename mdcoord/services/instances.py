@@ -51,7 +51,7 @@ class Instances:
 
     def get(self, name: str) -> Instance | None:
         """One instance, None when nobody knows it. Its messages are not counted."""
-        record, inbox = self._registered(name), self._inboxes.known(name)
+        record, inbox = self.registered(name), self._inboxes.known(name)
         return None if record is None and inbox.looked is None else self._seen(name, record, inbox)
 
     def process(self, name: str, inbox: Inbox) -> int | None:
@@ -60,7 +60,7 @@ class Instances:
         Without one, the sign of a command stands for itself, and time tells.
         """
         host = self._env.host
-        for sign in (Sign.from_dict(inbox.sign), self._sign_of(self._registered(name))):
+        for sign in (Sign.from_dict(inbox.sign), self._sign_of(self.registered(name))):
             if sign.pid and sign.processes == host.processes and host.alive(sign.pid, sign.started):
                 return sign.pid
         return None
@@ -90,7 +90,8 @@ class Instances:
         here = agent.pid > 0 and agent.host == host.name
         return Sign(agent.seen, agent.pid, processes=host.processes) if here else Sign(agent.seen)
 
-    def _registered(self, name: str) -> Record | None:
+    def registered(self, name: str) -> Record | None:
+        """The agent document of an instance, None where there is none that can be read."""
         try:
             return self._env.backend.read(Key("agent", name))
         except (NotFound, InvalidDocument):

@@ -27,6 +27,7 @@ from mdcoord.host import timestamp
 from mdcoord.model import ANY, Change, Expect, Key, Record, Value
 from mdcoord.presence import ONLINE, Sign
 from mdcoord.records import Message, Own
+from mdcoord.services.crew import Activities, Crew
 from mdcoord.services.documents import Documents, Where
 from mdcoord.services.env import Env
 from mdcoord.services.inbox import Inbox, Inboxes, age
@@ -73,6 +74,7 @@ class Messages(Documents[Message]):
         super().__init__(env)
         self._inboxes = Inboxes(env.backend, env.host)
         self._instances = Instances(env, self._inboxes)
+        self._crew = Crew(env)
 
     def send(
         self,
@@ -212,9 +214,12 @@ class Messages(Documents[Message]):
 
     def presence(self) -> Sequence[Instance]:
         """All instances that are registered or that ever looked for messages, by name."""
-        messages = self._backend.list("message").records
+        messages, known = self._backend.list("message").records, self._crew.activities()
         return [
-            replace(found, unread=sum(is_pending(message.fields, found.agent_id) for message in messages))
+            replace(
+                self._with_claims(found, known),
+                unread=sum(is_pending(message.fields, found.agent_id) for message in messages),
+            )
             for found in self._instances.all()
         ]
 
@@ -232,9 +237,15 @@ class Messages(Documents[Message]):
         found = self._instances.get(name)
         if found is None:
             return f"nobody called {name} is known here"
+        found = self._with_claims(found, self._crew.activities())
         if found.presence == ONLINE:
             return None
         return f"{name} is {found.presence}" + (f", last seen {found.last_seen}" if found.last_seen else "")
+
+    def _with_claims(self, found: Instance, known: Activities) -> Instance:
+        """An instance, seen as the list of agents shows it where it is one: what it claims is a sign, too."""
+        record = self._instances.registered(found.agent_id)
+        return found if record is None else replace(found, presence=self._crew.presence(record, known))
 
     def remove(self, name: str) -> str:
         """Move a message to the archive and return its name there. Raises NotFound."""

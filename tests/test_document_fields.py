@@ -71,6 +71,9 @@ def test_new_keys_come_last_and_changed_ones_keep_their_place() -> None:
         ({"append": {("list",): "text"}}, "takes a list"),
         ({"append": {("deep", 1): [1]}}, "does not fit"),
         ({"set": {("x",) * 65: 1}}, "deeper than 64"),
+        ({"set": {("x" * 161,): 1}}, "longer than 160"),
+        ({"set": {("deep", "\ud800", "y"): 1}}, "half a character"),
+        ({"append": {("x" * 161,): [1]}}, "longer than 160"),
     ],
 )
 def test_a_change_that_does_not_fit_is_a_usage_error(change: dict[str, Any], message: str) -> None:
@@ -140,6 +143,11 @@ def test_subclasses_become_the_built_in_types() -> None:
     assert copied == ["completed", 3, 0.5, {"completed": True}]
     assert [type(item) for item in copied] == [str, int, float, dict]
     assert type(next(iter(copied[3]))) is str
+    assert type(next(iter(apply({}, Change(set={(Status.DONE,): 1}))))) is str
+
+
+def test_a_long_key_that_is_there_already_can_be_changed() -> None:
+    assert apply({"k" * 200: 1}, Change(set={("k" * 200,): 2})) == {"k" * 200: 2}
 
 
 def test_same_tells_types_and_orders_apart() -> None:

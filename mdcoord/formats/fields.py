@@ -91,14 +91,10 @@ class _Draft:
         self._own = {id(self.fields)}
 
     def set(self, path: Path, value: Any) -> None:
+        path = _path(path)
         parent = self._parent(path)
-        step = path[-1]
-        if isinstance(parent, list):
-            parent[_index(parent, path)] = value
-        elif isinstance(step, str):
-            parent[step] = value
-        else:
-            raise _wrong_step(path, parent)
+        _child(parent, path)
+        parent[path[-1]] = value
 
     def delete(self, path: Path) -> None:
         at: Any = self.fields
@@ -112,6 +108,7 @@ class _Draft:
     def append(self, path: Path, values: Any) -> None:
         if not isinstance(values, list):
             raise UsageError(f"{spell(path)}: append takes a list of values", hint="wrap the value in a list")
+        path = _path(path)
         parent = self._parent(path)
         old = _child(parent, path)
         if old is None:
@@ -123,10 +120,6 @@ class _Draft:
 
     def _parent(self, path: Path) -> Any:
         """The container of the path's last step, a copy that may be changed; missing ones are made."""
-        if not path:
-            raise UsageError("a change needs a path", hint="name a field, for example ('status',)")
-        if len(path) > MAX_DEPTH:
-            raise UsageError(f"{spell(path)} is deeper than {MAX_DEPTH} levels", hint="flatten the fields")
         at: Any = self.fields
         for depth, step in enumerate(path[:-1], 1):
             below = _container(at, path[:depth])
@@ -214,6 +207,15 @@ def _has(container: Any, step: str | int) -> bool:
     return isinstance(container, list) and type(step) is int and 0 <= step < len(container)
 
 
+def _path(path: Path) -> Path:
+    """The path with its names as built-in text. Raises UsageError for one that leads nowhere."""
+    if not path:
+        raise UsageError("a change needs a path", hint="name a field, for example ('status',)")
+    if len(path) > MAX_DEPTH:
+        raise UsageError(f"{spell(path)} is deeper than {MAX_DEPTH} levels", hint="flatten the fields")
+    return tuple(str.__str__(step) if isinstance(step, str) else step for step in path)
+
+
 def _child(container: Any, path: Path) -> Any:
     """What the container holds at the path's last step; None for a key that is not there yet."""
     step = path[-1]
@@ -221,6 +223,8 @@ def _child(container: Any, path: Path) -> Any:
         return container[_index(container, path)]
     if not isinstance(step, str):
         raise _wrong_step(path, container)
+    if step not in container:
+        _key(step, path[:-1])
     return container.get(step)
 
 

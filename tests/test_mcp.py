@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from mcp_peer import ERAS, Peer, Refused, connected, run
 from mdcoord import Workspace
 from mdcoord.errors import ClaimLost
 from mdcoord.host import Host
-from mdcoord.interfaces.mcp.answers import DATA, preview
+from mdcoord.interfaces.mcp.answers import DATA, Answer, preview
 from mdcoord.interfaces.mcp.session import Session
 from mdcoord.interfaces.mcp.tools import TOOLS
 from mdcoord.services.claim import Claim
@@ -98,7 +99,8 @@ def test_a_task_from_beginning_to_end(root: Path, workspace: Workspace, era: str
             assert (holder.agent, holder.token) == ("ada", claimed["token"])
 
             await peer.call("update_task", id="prepare", progress=0.5, log="Half", metadata={"step": 3})
-            await peer.call("update_task", id="prepare", fields={"goal": 2, "metadata.loss": 0.4})
+            changed = await peer.call("update_task", id="prepare", fields={"goal": 2, "metadata.loss": 0.4})
+            assert changed == {"id": "prepare", "updated": True}
             assert "expires_at" in await peer.call("update_task", id="prepare")
             task = workspace.tasks.get("prepare")
             assert (task.progress, task.metadata, task["goal"]) == (0.5, {"step": 3, "loss": 0.4}, 2)
@@ -132,6 +134,68 @@ def test_a_task_may_fail_or_be_given_back(root: Path, workspace: Workspace) -> N
             assert refused.value.code == "claim_lost"
 
     run(story)
+
+
+def test_a_brief_has_all_and_criteria_can_be_required(
+    tmp_path: Path, root: Path, workspace: Workspace
+) -> None:
+    (tmp_path / "plan.md").write_text("Take the small model. " + "x" * 9000)
+    workspace.context.set("dataset", {"path": "data/"})
+    task = {
+        "title": "Train",
+        "id": "train",
+        "key": "train-once",
+        "instructions": "plan.md",
+        "context": ["dataset", "gone.md"],
+        "acceptance": ["It learns", "It stops"],
+        "fields": {"require_acceptance": True},
+    }
+
+    async def story() -> None:
+        async with connected(root, "ada") as peer:
+            for _ in range(2):
+                assert await peer.call("create_tasks", tasks=[task]) == {"created": ["train"]}
+            brief = (await peer.call("brief", id="train"))[DATA]
+            [instructions] = brief["instructions"]
+            assert instructions["source"] == "plan.md"
+            assert instructions["text"]["preview"].startswith("Take the small model.")
+            assert instructions["text"]["count"] == 9022
+            assert [part.get("data") for part in brief["context"]] == [{"path": "data/"}, None]
+            [problem] = brief["problems"]
+            assert problem.startswith("gone.md")
+            whole = (await peer.call("brief", id="train", max_chars=10_000))[DATA]
+            assert whole["instructions"][0]["text"] == (tmp_path / "plan.md").read_text()
+
+            await peer.call("claim_task")
+            with pytest.raises(Refused) as refused:
+                await peer.call("complete_task", id="train")
+            assert (refused.value.code, refused.value.answer["open"]) == ("not_accepted", [1, 2])
+            assert "coord_update_task" in refused.value.answer["hint"]
+            await peer.call("update_task", id="train", accept=[1, "It stops"])
+            assert (await peer.call("complete_task", id="train"))["status"] == "completed"
+            assert await peer.call("update_task", id="train", retry=True) == {"id": "train", "updated": True}
+            assert workspace.tasks.get("train").status == "pending"
+
+    run(story)
+
+
+def test_a_client_may_register(root: Path, workspace: Workspace) -> None:
+    workspace.tasks.create("Train", id="train", needs=["gpu"], priority=9)
+    workspace.tasks.create("Write", id="write", needs=["prose"])
+
+    async def story() -> None:
+        async with connected(root, "ada") as peer:
+            assert await peer.call("register", can=["prose"], type="writer") == {"id": "ada"}
+            agent = workspace.agents.get("ada")
+            assert (agent.capabilities, agent.agent_type, agent.status) == (["prose"], "writer", "available")
+            assert peer.session
+            assert (agent.pid, agent.session) == (os.getpid(), peer.session.id)
+            assert (await peer.call("claim_task"))["id"] == "write"
+            released = await peer.call("complete_task", id="write", outcome="released", lacks=["prose"])
+            assert released["status"] == "pending"
+
+    run(story)
+    assert workspace.agents.get("ada").status == "offline"
 
 
 def test_two_servers_never_hold_one_task(root: Path, workspace: Workspace) -> None:
@@ -382,6 +446,18 @@ def test_queries_are_short_and_can_be_asked_for_more(root: Path, workspace: Work
     run(story)
 
 
+def test_a_name_that_is_no_text_does_not_end_the_server(root: Path) -> None:
+    (root / os.fsdecode(b"task-\xff.md")).write_text("---\n")
+    assert json.loads(Answer({"half": "a\ud800"}).text({}).encode()) == {"half": "a?"}
+
+    async def story() -> None:
+        async with connected(root, "ada") as peer:
+            await peer.call("status")
+            await peer.call("query", kind="task")
+
+    run(story)
+
+
 def test_events_and_context(root: Path) -> None:
     async def story() -> None:
         async with connected(root, "ada") as peer:
@@ -395,6 +471,11 @@ def test_events_and_context(root: Path) -> None:
             after = newest[0]["_cursor"]
             later = (await peer.call("query", kind="events", channel="training", after=after))[DATA]
             assert [event["data"]["n"] for event in later] == [3]
+            first = (await peer.call("query", kind="events", channel="training", where="n = 0"))[DATA][0]
+            some = await peer.call(
+                "query", kind="events", channel="training", after=first["_cursor"], where="n != 2", limit=1
+            )
+            assert [event["data"]["n"] for event in some[DATA]] == [1]
             found = await peer.call("query", kind="events", where="n < 3", limit=1)
             assert (found["count"], found[DATA][0]["data"]["n"]) == (3, 2)
             with pytest.raises(Refused):
@@ -417,7 +498,10 @@ def test_errors_say_what_to_do(root: Path) -> None:
                 ("claim_task", {"ttl": "soon"}, "usage"),
                 ("claim_task", {"ttl": -1}, "usage"),
                 ("update_task", {}, "usage"),
-                ("update_task", {"id": "x", "metadata": {"log": 1}}, "usage"),
+                ("update_task", {"id": "x", "retry": True}, "not_found"),
+                ("brief", {"id": "nothing"}, "not_found"),
+                ("brief", {"id": "nothing", "max_chars": 0}, "usage"),
+                ("get_presence", {"instance": "../x"}, "invalid_name"),
                 ("query", {"kind": "nothing"}, "usage"),
                 ("query", {"kind": "task", "limit": -1}, "usage"),
                 ("publish_event", {"channel": "../x", "name": "y"}, "invalid_name"),

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,10 @@ def root_of(workspace: Workspace) -> Path:
 class Wire:
     """A server process, and the lines that go to it and come from it."""
 
-    def __init__(self, root: Path, *options: str) -> None:
+    def __init__(self, root: Path, *options: str, **variables: str) -> None:
         command = [sys.executable, "-m", "mdcoord", "mcp", "--root", str(root), *options]
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment())
+        pipe, env = subprocess.PIPE, {**environment(), **variables}
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=env)
         self._number = 0
 
     def send(self, line: bytes) -> None:
@@ -76,13 +77,21 @@ class Wire:
         rest, _ = self.process.communicate(timeout=WAIT)
         return self.process.returncode, rest
 
+    def close(self) -> None:
+        """Kill it, whatever became of it."""
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            assert stream
+            with suppress(OSError):
+                stream.close()
+
 
 @pytest.fixture
 def wire(workspace: Workspace) -> Iterator[Wire]:
     found = Wire(root_of(workspace), "--agent", "ada")
     yield found
-    found.process.kill()
-    found.process.communicate()
+    found.close()
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -112,10 +121,12 @@ def test_every_handshake_version(workspace: Workspace) -> None:
         assert server.end() == (0, b"")
 
 
-def test_the_end_of_stdin_ends_it(wire: Wire, workspace: Workspace) -> None:
-    wire.shake_hands()
-    assert wire.call("coord_claim_task")["id"] == "train"
-    assert wire.end() == (0, b"")
+def test_the_end_of_stdin_ends_it(workspace: Workspace) -> None:
+    server = Wire(root_of(workspace), CLAUDE_INSTANCE_ID="backend")
+    server.shake_hands()
+    assert server.call("coord_claim_task")["id"] == "train"
+    assert workspace.tasks.get("train").assigned_agent == "backend"
+    assert server.end() == (0, b"")
     assert workspace.tasks.get("train").status == "pending"
 
 
@@ -140,6 +151,18 @@ def test_what_a_killed_one_held_is_free_at_once(wire: Wire, workspace: Workspace
     with workspace.tasks.claim("train") as claim:
         assert claim.attempt == claimed["attempt"] + 1
         claim.complete()
+
+
+def test_a_client_that_stops_reading_ends_it(wire: Wire, workspace: Workspace) -> None:
+    wire.shake_hands()
+    assert wire.call("coord_claim_task")["id"] == "train"
+    assert wire.process.stdout
+    wire.process.stdout.close()
+    wire.send(json.dumps({"jsonrpc": "2.0", "id": 99, "method": "tools/list"}).encode())
+    assert wire.process.stdin
+    wire.process.stdin.close()
+    assert wire.process.wait(WAIT) == 141
+    assert workspace.tasks.get("train").status == "pending"
 
 
 def test_garbage_does_not_stop_it(wire: Wire) -> None:

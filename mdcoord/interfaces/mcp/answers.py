@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from mdcoord.errors import MdcoordError
 from mdcoord.model import Value
+from mdcoord.services.claim import Claim
 
 DATA: Final = "untrusted_data"
 """The key of everything that comes out of files."""
@@ -27,6 +28,9 @@ LONG: Final = 4000
 
 LONGEST: Final = 100_000
 """No text is shown longer, whatever is asked for."""
+
+_HINTS: Final = {"not_accepted": "coord_update_task with `accept` says which criteria are met"}
+"""The next step, where it has another name here than on the command line."""
 
 _ITEMS: Final = {SHORT: 5, LONG: 50}
 
@@ -44,7 +48,8 @@ class Answer:
         """As JSON on one line, with what is announced beside the answer."""
         data = {} if self.data is None else {DATA: self.data}
         whole = {**self.facts, **data, **notices}
-        return json.dumps(whole, ensure_ascii=False, separators=(",", ":"), default=str)
+        text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"), default=str)
+        return text.encode("utf-8", "replace").decode("utf-8")  # half a character would end the server
 
 
 def refusal(error: Exception) -> Answer:
@@ -58,7 +63,15 @@ def refusal(error: Exception) -> Answer:
         hint = "look at what was done before you try again"
         return Answer({"error": "internal", "message": message[:SHORT], "hint": hint}, failed=True)
     told = {name: preview(value, LONG) for name, value in present(error.as_dict()).items()}
+    told |= {"hint": _HINTS[error.code]} if error.code in _HINTS else {}
     return Answer({**told, **({"retry": True} if error.retryable else {})}, failed=True)
+
+
+def held(claim: Claim) -> dict[str, Value]:
+    """What identifies a claim: all of it is mdcoord's own."""
+    facts = claim.as_dict()
+    told = {name: facts[name] for name in ("attempt", "token", "expires_at")}
+    return {"id": claim.id, **told, **({"lost": True} if claim.lost else {})}
 
 
 def preview(value: Value, longest: int = SHORT) -> Value:

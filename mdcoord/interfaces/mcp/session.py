@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
 from mdcoord.errors import ClaimLost, MdcoordError, UsageError
 from mdcoord.model import Value
+from mdcoord.records import Agent
 from mdcoord.services.claim import Claim
 from mdcoord.workspace import Workspace
 
@@ -40,6 +42,7 @@ class Session:
         self._workspace: Workspace | None = None
         self._claims: dict[str, Claim] = {}
         self._told: set[str] = set()
+        self._registered = False
         self._closed = False
 
     def meet(self, client: str | None) -> None:
@@ -112,6 +115,21 @@ class Session:
                 del self._claims[claim.id]
                 self._told.discard(claim.id)
 
+    @contextmanager
+    def forgetting(self, claim: Claim) -> Iterator[None]:
+        """Where the block finds the claim lost, the client learns it by that error: hold it no longer."""
+        try:
+            yield
+        except ClaimLost:
+            self.forget(claim)
+            raise
+
+    def register(self, **facts: Any) -> Agent:
+        """Make the client known as an agent that is this process. Raises UsageError, Busy."""
+        agent = self.workspace.agents.register(self.agent, pid=os.getpid(), **facts)
+        self._registered = True
+        return agent
+
     def give_back(self, claim: Claim) -> None:
         """Release a claim; whatever goes wrong, it ends with its time to live."""
         self.forget(claim)
@@ -140,7 +158,17 @@ class Session:
         for claim in claims.values():
             self.give_back(claim)
         if workspace is not None:
+            if self._registered:
+                self._leave(workspace)
             workspace.close()
+
+    def _leave(self, workspace: Workspace) -> None:
+        """Say goodbye, unless another process works under this name by now."""
+        try:
+            if workspace.agents.get(self.agent).pid == os.getpid():
+                workspace.agents.set(self.agent, status="offline")
+        except MdcoordError:
+            pass  # that the process is gone tells, too
 
     def _unread(self) -> int:
         workspace = self._workspace
@@ -148,7 +176,7 @@ class Session:
             return 0
         try:
             return workspace.messages.inbox(pid=os.getpid()).unread
-        except MdcoordError:
+        except (MdcoordError, OSError):
             return 0  # the answer to what was asked does not depend on it
 
     def __repr__(self) -> str:

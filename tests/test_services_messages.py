@@ -526,6 +526,9 @@ def test_whoever_looks_is_online_and_fades(ada: Workspace, bob: Workspace, host:
         "unread": 0,
     }
     assert ada.messages.doubt("BOB") is None
+    ada.agents.register("bob", status="offline")
+    assert ada.messages.doubt("bob") == f"bob is offline, last seen {stamp}"
+    ada.agents.remove("bob")
     host.forward(STALE_AFTER + 1)
     assert presence(ada) == {"bob": STALE}
     assert ada.messages.doubt("bob") == f"bob is stale, last seen {stamp}"

@@ -25,7 +25,7 @@ from mdcoord.backends.base import Listing
 from mdcoord.errors import AlreadyExists, InvalidDocument, NotFound, UsageError
 from mdcoord.host import timestamp
 from mdcoord.model import ANY, Change, Expect, Key, Record, Value
-from mdcoord.presence import ONLINE, Sign
+from mdcoord.presence import OFFLINE, ONLINE, Sign
 from mdcoord.records import Message, Own
 from mdcoord.services.crew import Activities, Crew
 from mdcoord.services.documents import Documents, Where
@@ -196,9 +196,9 @@ class Messages(Documents[Message]):
     def notifications(self, agent: str | None = None, *, peek: bool = False) -> Iterator[Message]:
         """The queue of an instance: messages that wait for it and that it was not told of, oldest first.
 
-        A message counts as told when the next one is asked for (and the last one at the end), so whoever dies
-        before is told again: at least once, for all sessions of the instance together. With `peek` nothing is
-        noted. Raises UsageError, InvalidName.
+        When the loop over them ends, those are noted as told after which it went on. So whoever breaks off is
+        told of that message again, and whoever is killed of all: at least once, for all sessions of the
+        instance together. With `peek` nothing is noted. Raises UsageError, InvalidName.
         """
         name = self._instance(agent)
         inbox = self._look(name)
@@ -237,15 +237,11 @@ class Messages(Documents[Message]):
         found = self._instances.get(name)
         if found is None:
             return f"nobody called {name} is known here"
-        found = self._with_claims(found, self._crew.activities())
+        if found.presence != ONLINE or found.status == OFFLINE:  # else no task needs to be looked at
+            found = self._with_claims(found, self._crew.activities())
         if found.presence == ONLINE:
             return None
         return f"{name} is {found.presence}" + (f", last seen {found.last_seen}" if found.last_seen else "")
-
-    def _with_claims(self, found: Instance, known: Activities) -> Instance:
-        """An instance, seen as the list of agents shows it where it is one: what it claims is a sign, too."""
-        record = self._instances.registered(found.agent_id)
-        return found if record is None else replace(found, presence=self._crew.presence(record, known))
 
     def remove(self, name: str) -> str:
         """Move a message to the archive and return its name there. Raises NotFound."""
@@ -260,6 +256,11 @@ class Messages(Documents[Message]):
 
     def _typed(self, record: Record, own: Own | None = None) -> Message:
         return super()._typed(record, own or {"_pending": lambda: self._is_pending(record.fields)})
+
+    def _with_claims(self, found: Instance, known: Activities) -> Instance:
+        """An instance, seen as the list of agents shows it where it is one: what it claims is a sign, too."""
+        record = self._instances.registered(found.agent_id)
+        return found if record is None else replace(found, presence=self._crew.presence(record, known))
 
     def _is_pending(self, fields: Mapping[str, Value]) -> bool:
         """For the caller, if the message is for it; else for whom it is."""

@@ -7,8 +7,8 @@ import enum
 from typing import Any
 
 import pytest
-from document_strategies import changes, fields
-from hypothesis import given, settings
+from document_strategies import changes, fields, unhurried
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mdcoord.errors import UsageError
@@ -178,7 +178,7 @@ def test_spell_and_count() -> None:
     assert count({"a": [1, 2], "b": {"c": None}}) == 9
 
 
-@settings(deadline=None)
+@unhurried
 @given(st.data())
 def test_changes_leave_the_old_values_alone(data: st.DataObject) -> None:
     old = data.draw(fields)

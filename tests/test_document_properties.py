@@ -10,16 +10,25 @@ import frontmatter
 import pytest
 from document_builder import Built, Spot, documents
 from document_mutations import mutated
-from document_strategies import TRICKY_TEXT, changes, fields, nested, numbers, scalars, texts, values, words
-from hypothesis import HealthCheck, assume, given, settings
+from document_strategies import (
+    TRICKY_TEXT,
+    changes,
+    fields,
+    nested,
+    numbers,
+    scalars,
+    texts,
+    unhurried,
+    values,
+    words,
+)
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mdcoord.errors import InvalidDocument, MdcoordError, UsageError
 from mdcoord.formats.document import Document
 from mdcoord.formats.fields import apply, same
 from mdcoord.model import Change
-
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 one_line = st.one_of(
     words,
@@ -221,7 +230,7 @@ def test_other_readers_get_the_value_that_was_set(built: Built, value: Any) -> N
         assert same(other.metadata["f00"], value) or "! 12" in built.text or same(built.fields["f00"], value)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(unhurried, max_examples=300)
 @given(documents(), st.integers(0, 2**32))
 def test_broken_documents_are_refused_or_edited_rightly(built: Built, seed: int) -> None:
     text = mutated(built.text, random.Random(seed))

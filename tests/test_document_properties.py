@@ -223,11 +223,12 @@ def test_other_readers_get_the_same_values(fields: dict[str, Any]) -> None:
 @unhurried
 @given(documents(), st.one_of(scalars, nested(texts)))
 def test_other_readers_get_the_value_that_was_set(built: Built, value: Any) -> None:
+    # A value that is there already keeps its text, which other readers may well take for something else.
+    assume(not same(built.fields["f00"], value))
+    # python-frontmatter knows neither byte order marks nor `...` as the closing fence.
+    assume(built.text.startswith("---") and "\n..." not in built.text)
     after = Document.parse(built.text).edit(Change(set={("f00",): value}))
-    assume("..." not in after.text.split("\n")[-1])
-    other = frontmatter.loads(after.text)
-    if after.text.startswith("---") and other.metadata:
-        assert same(other.metadata["f00"], value) or "! 12" in built.text or same(built.fields["f00"], value)
+    assert same(frontmatter.loads(after.text).metadata["f00"], value)
 
 
 @settings(unhurried, max_examples=300)

@@ -149,6 +149,7 @@ class _Run:
         with self._lock:
             if self._signal is not None:
                 raise GiveBack("it was ended before it began")
+            self._command.lifeline.ready()
             self._process = process = subprocess.Popen(
                 self._command.arguments,
                 stdin=told,

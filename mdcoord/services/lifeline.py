@@ -2,7 +2,8 @@
 
 A process that is killed with SIGKILL ends nothing any more. So a small shell holds the other end of a pipe of
 the worker's: as long as the worker lives the guard is told which process groups there are, and when the pipe
-closes it ends the groups of the last line.
+closes it ends the groups of the last line. A worker that is killed in the very moment between starting a
+command and telling of it leaves that one alone.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ for group in $groups; do kill -s KILL -- "-$group"; done
 
 
 class Lifeline:
-    """The process groups that must not outlive this process. The guard starts with the first one."""
+    """The process groups that must not outlive this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -32,13 +33,17 @@ class Lifeline:
         self._guard: subprocess.Popen[bytes] | None = None
         self._pipe: int | None = None
 
+    def ready(self) -> None:
+        """Have a guard; to be called before a group begins, so that there is no wait before it is known."""
+        with self._lock:
+            if self._guard is None or self._guard.poll() is not None:
+                self._close_pipe()
+                self._start()
+
     def add(self, group: int) -> None:
         """End this group if this process is gone."""
         with self._lock:
             self._groups.append(group)
-            if self._guard is None or self._guard.poll() is not None:
-                self._close_pipe()
-                self._start()
             self._tell()
 
     def remove(self, group: int) -> None:

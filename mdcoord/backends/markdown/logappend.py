@@ -9,7 +9,7 @@ from typing import Final
 from mdcoord.backends.base import Event
 from mdcoord.backends.markdown.logfile import LogFile
 from mdcoord.backends.markdown.logview import LogView, make_event
-from mdcoord.errors import Busy
+from mdcoord.errors import BackendUnavailable, Busy, NotDurable
 from mdcoord.formats import eventlog
 from mdcoord.formats.eventlog import Entry, Span
 
@@ -47,6 +47,16 @@ def append_event(file: LogFile, block: bytes, entry: Entry, repeated: bool) -> E
 
 def mend(file: LogFile, view: LogView) -> bool:
     """Make the end of a log sound. True when it was; else it was changed, and has to be looked at again."""
+    try:
+        return _mend(file, view)
+    except NotDurable as error:
+        # What the caller is about to add is not there yet.
+        raise BackendUnavailable(
+            error.message, hint="nothing was added; check the disk, then try again", path=file.path
+        ) from error
+
+
+def _mend(file: LogFile, view: LogView) -> bool:
     end = view.end(_END)
     if not end.endswith(eventlog.CLOSING):
         last = next(view.backwards(), None) or Span(0, view.whole(), True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 from mdcoord.backends.base import DEFAULT_WAIT
@@ -13,6 +14,7 @@ from mdcoord.backends.markdown.logjournal import Journal
 from mdcoord.backends.markdown.logview import LogView, end_of, viewing
 from mdcoord.backends.markdown.swap import Leftover
 from mdcoord.formats import eventlog
+from mdcoord.formats.eventlog import Span
 from mdcoord.model import Key
 
 
@@ -82,11 +84,19 @@ class LogFile:
         known = self.archives.known_since(0)
         known.add(eventlog.spans_of(content(self.path) or b""))
         known.add(eventlog.spans_of(content(path) or b""))
-        lost = any(known.lacks(span) and not known.has_begun(span) for span in left.spans())
+        lost = any(known.lacks(span) and not known.has_begun(span) for span in _sound(left))
         if lost and os.path.lexists(path):
             self._files.keep(temp, path)
         else:
             self._files.discard(temp)
+
+
+def _sound(view: LogView) -> Iterator[Span]:
+    """The blocks of a log without what an unfinished append left at its end."""
+    for span in view.spans():
+        length = eventlog.torn_from(span) if span.final else len(span.data)
+        if length:
+            yield span._replace(data=span.data[:length])
 
 
 def content(path: str) -> bytes | None:

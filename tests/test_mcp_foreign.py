@@ -44,9 +44,10 @@ def inspector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
         pytest.skip("node and npm are needed for the inspector")
     command = folder / "node_modules" / ".bin" / "mcp-inspector"
     if not command.exists():
-        install = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", f"--prefix={folder}"]
+        quick = ["--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=0"]
+        install = ["npm", "install", *quick, f"--prefix={folder}", PACKAGE]
         try:
-            subprocess.run([*install, PACKAGE], check=True, capture_output=True, timeout=INSTALLING)
+            subprocess.run(install, check=True, capture_output=True, timeout=INSTALLING)
         except (OSError, subprocess.SubprocessError) as error:
             pytest.skip(f"npm could not install the inspector: {type(error).__name__}")
     yield [str(command), "--cli"]

@@ -14,10 +14,10 @@ from mdcoord.interfaces.cli.output import note
 
 @verb("mcp", example="mdcoord mcp --agent backend")
 def mcp(call: Call) -> None:
-    """Serve a coding agent (Model Context Protocol) on stdin and stdout.
+    """Serve a coding agent (MCP) on stdin and stdout.
 
-    Its client starts it, from a configuration such as .mcp.json. The agent is --agent or the environment's,
-    else what the client calls itself. Its claims are renewed while this runs, and released when it ends.
+    Its client starts this, as .mcp.json says. The agent is --agent or the environment's, else what the client
+    calls itself. Its claims are renewed while this runs, and released when it ends.
     """
     if find_spec("mcp_types") is None:  # which comes with version 2 of the package mcp
         raise UsageError("the MCP server needs an extra", hint="pip install 'mdcoord[mcp]'", extra="mcp")

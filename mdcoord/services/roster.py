@@ -194,12 +194,10 @@ class Roster:
             )
         if len(held) < room or self._left(held) < room:
             return None
-        tasks = ", ".join(sorted(held))
+        tasks = ", ".join(sorted(held)) or "none"
         if state != "CLOSED":
             return f"{member.id} is on trial with {tasks}: its circuit breaker is half open"
-        return (
-            f"{member.id} holds {len(held)} tasks ({tasks}), and its max_concurrent_tasks is {member.limit}"
-        )
+        return f"{member.id} holds {tasks}, and its max_concurrent_tasks is {member.limit}"
 
     def _left(self, held: dict[str, int]) -> int:
         """How many of these it really has: their documents, too, say that they are in progress."""

@@ -37,8 +37,8 @@ PAUSED = 300.0
 Open = Callable[..., Workspace]
 
 
-class ClaimsContract(ContractBase):
-    """The verbs of `Workspace.tasks` on a backend."""
+class WorkspacesBase(ContractBase):
+    """Workspaces on a backend, with a clock that the test moves."""
 
     @pytest.fixture
     def host(self) -> FakeHost:
@@ -74,6 +74,10 @@ class ClaimsContract(ContractBase):
             return [event.name for event in workspace.events.tail(channel)]
         except NotFound:
             return []
+
+
+class ClaimsContract(WorkspacesBase):
+    """The verbs of `Workspace.tasks` on a backend."""
 
     # -- who gets what
 

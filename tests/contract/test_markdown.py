@@ -10,13 +10,14 @@ import pytest
 from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.model import Key
 
+from .agents import AgentsContract
 from .claims import ClaimsContract
 from .machine import MachineContract
 from .memos import MemosContract
 from .suite import BackendContract, Factory
 
 
-class TestMarkdown(BackendContract, ClaimsContract, MachineContract, MemosContract):
+class TestMarkdown(BackendContract, ClaimsContract, AgentsContract, MachineContract, MemosContract):
     @pytest.fixture
     def factory(self, tmp_path: Path) -> Factory:
         numbers = count()

@@ -7,13 +7,14 @@ import pytest
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.model import Key
 
+from .agents import AgentsContract
 from .claims import ClaimsContract
 from .machine import MachineContract
 from .memos import MemosContract
 from .suite import BackendContract, Factory
 
 
-class TestMemory(BackendContract, ClaimsContract, MachineContract, MemosContract):
+class TestMemory(BackendContract, ClaimsContract, AgentsContract, MachineContract, MemosContract):
     @pytest.fixture
     def factory(self) -> Factory:
         return MemoryBackend

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mdcoord.host import Host
+from mdcoord.leases import MAX_SKEW
 
 ONLINE: Final = "online"
 STALE: Final = "stale"
@@ -68,8 +69,9 @@ def presence(
     """`online`, `stale` or `offline`, as this machine sees it.
 
     A process that is seen to live makes an agent at least stale: it is there, but silent. A sign from the
-    future (another machine's clock is ahead) counts as given now. Nobody knows whether a silent agent of
-    another machine is dead or cut off: `offline` never means that it has stopped.
+    future counts as given now while it can be another machine's clock; from further ahead it proves nothing,
+    and the agent is stale. Nobody knows whether a silent agent of another machine is dead or cut off:
+    `offline` never means that it has stopped.
     """
     if sign is None or sign.seen is None:
         return OFFLINE
@@ -79,4 +81,4 @@ def presence(
         lives = host.alive(sign.pid, sign.started)
     if lives is False or (lives is None and silent > offline_after):
         return OFFLINE
-    return STALE if silent > stale_after else ONLINE
+    return ONLINE if -MAX_SKEW <= silent <= stale_after else STALE

@@ -23,7 +23,8 @@ def host() -> FakeHost:
         (STALE_AFTER + 1, STALE),
         (OFFLINE_AFTER, STALE),
         (OFFLINE_AFTER + 1, OFFLINE),
-        (-100_000, ONLINE),
+        (-30, ONLINE),
+        (-100_000, STALE),
     ],
 )
 def test_without_a_process_time_decides(host: FakeHost, silent: float, expected: str) -> None:

@@ -114,6 +114,12 @@ class Busy(MdcoordError):
     code, exit_code, retryable = "busy", 6, True
 
 
+class TimedOut(MdcoordError):
+    """What was waited for did not happen in time. Nothing was changed."""
+
+    code, exit_code, retryable = "timeout", 6, True
+
+
 class InvalidDocument(MdcoordError):
     """A file that cannot be read as a document; `details` has `path`, `line`, `column`.
 

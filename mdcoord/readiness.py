@@ -120,12 +120,21 @@ def _waited(fields: Mapping[str, Any], now: str, fallback: float | None) -> bool
     return since is not None and present is not None and present - since >= fallback
 
 
+def status_for_others(fields: Mapping[str, Any]) -> str:
+    """The status of a task as those that depend on it go by: a failure that is allowed is as good as none."""
+    status = str(fields.get("status") or "pending")
+    return "completed" if status in UNDONE and fields.get("allow_failure") is True else status
+
+
 def statuses(records: Iterable[Record]) -> dict[str, str]:
-    """The status of every task by its id: the name of its file, or else the value of its id field."""
+    """The status of every task for those that depend on it, by its id.
+
+    That is the name of its file, or else the value of its id field.
+    """
     by_field: dict[str, str] = {}
     by_name: dict[str, str] = {}
     for record in records:
-        status = str(record.fields.get("status") or "pending")
+        status = status_for_others(record.fields)
         by_field[task_id(record.fields)] = by_name[record.key.id] = status
     return by_field | by_name
 

@@ -177,6 +177,8 @@ class Task(TypedRecord):
     next_steps = _list()
     logs = _list()
     error = _text()
+    workflow = _text()
+    phase = _text()
 
     @property
     def status(self) -> str:
@@ -294,8 +296,9 @@ class Progress(TypedRecord):
     phase = _text()
     status = _text()
     progress = _number()
-    steps_done = _list()
+    steps_done = _whole()
     steps_total = _whole()
+    phases = _list()
     blockers = _list()
     last_updated = _text()
 

@@ -303,6 +303,7 @@ EXIT_CODES = {
     "ClaimLost": 4,
     "NothingReady": 5,
     "Busy": 6,
+    "TimedOut": 6,
     "InvalidDocument": 7,
     "TemplateFailed": 1,
     "BackendUnavailable": 8,

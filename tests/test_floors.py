@@ -21,7 +21,7 @@ FLOORS = [
     {
         *("formats", "config", "host", "leases", "readiness", "lifecycle", "records", "layout", "aio"),
         *("presence", "breaker", "assignment", "graph", "conflicts", "outcomes", "backoff", "gate"),
-        *("patience", "addressing"),
+        *("patience", "addressing", "phases", "outlook"),
         *("acceptance", "projectfiles"),
     },
     {"backends"},

@@ -52,6 +52,7 @@ FIELD: dict[str, st.SearchStrategy[Any]] = {
 METADATA = mappings("step total_steps loss") | st.dictionaries(TEXT, VALUE, max_size=4)
 ENTRY = mappings(
     "task_id title project_id started_at status progress duration_sec completed_at success at message by"
+    " phase steps_done steps_total"
 )
 QUALITY = mappings("verdict files attempt") | st.fixed_dictionaries(
     {
@@ -67,7 +68,7 @@ FIELD |= {
     | METADATA,
     "circuit_breaker": mappings("state failure_count threshold last_failure"),
     **dict.fromkeys(
-        ["active_tasks", "recent_completions", "logs", "acks"],
+        ["active_tasks", "recent_completions", "logs", "acks", "phases"],
         st.lists(
             st.builds(lambda e, m: e | ({"metadata": m} if m else {}), ENTRY, METADATA) | TEXT, max_size=3
         ),

@@ -332,6 +332,17 @@ def _progress_state(f: Fields) -> str:
     )
 
 
+@_block("phases")
+def _progress_phases(f: Fields) -> str:
+    return _section("Phases", map(_phase, rows(f.get("phases"))))
+
+
+def _phase(entry: Row) -> str:
+    box = "x" if entry["status"] == "completed" else " "
+    counts = f"{one_line(entry['steps_done'])}/{one_line(entry['steps_total'])}"
+    return f"- [{box}] {item(entry['phase'])} ({one_line(entry['status'])}, {counts})"
+
+
 @_block("title", "channel", "last_updated")
 def _events_head(f: Fields) -> str:
     title = one_line(f["title"]) if f.get("title") else f"{heading(f.get('channel'))} Events Log"
@@ -368,7 +379,7 @@ PACKAGED: Final[dict[str, tuple[Block, ...]]] = {
     "quality": (_quality_head, _quality_checks, _quality_outputs),
     "metrics": (_metrics_head, _metrics_values, _metrics_samples),
     "message": (_message_head, _text_of("description", "Description"), _message_acks),
-    "progress": (_progress_state, _items_of("blockers", "Blockers")),
+    "progress": (_progress_state, _progress_phases, _items_of("blockers", "Blockers")),
     "events": (_events_head,),
 }
 """The blocks of every packaged view, in their order."""

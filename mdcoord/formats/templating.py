@@ -95,7 +95,7 @@ def context(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _MAPPINGS = ("metadata", "metrics", "circuit_breaker", "data", "values")
-_ROWS = ("active_tasks", "recent_completions", "logs", "acks")
+_ROWS = ("active_tasks", "recent_completions", "logs", "acks", "phases")
 _LISTS = ("acceptance", "blockers", "context", "depends_on", "dependencies", "next_steps", "samples")
 _FIELDS_OF_THE_FORMAT = """
     schema title type status created_at last_updated notes
@@ -105,7 +105,7 @@ _FIELDS_OF_THE_FORMAT = """
     agent_id agent_type capabilities specializations host pid session registered_at last_heartbeat
     max_concurrent_tasks metrics active_tasks recent_completions circuit_breaker
     channel context_id domain created_by data dependencies metrics_type values samples
-    message_id subject description from to in_reply_to acks phase steps_done steps_total blockers
+    message_id subject description from to in_reply_to acks phase steps_done steps_total blockers phases
 """
 _KNOWN = _FIELDS_OF_THE_FORMAT.split()
 

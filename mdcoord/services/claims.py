@@ -38,7 +38,7 @@ from mdcoord.lifecycle import (
     status_of,
 )
 from mdcoord.model import Change, Key, Path, Record, Value
-from mdcoord.readiness import conflicts
+from mdcoord.readiness import conflicts, status_for_others
 from mdcoord.records import Task
 from mdcoord.services.beater import Beater
 from mdcoord.services.claim import Claim
@@ -284,7 +284,7 @@ class Claims(Documents[Task]):
     def _status(self, task: str) -> str | None:
         """The status of a dependency as it is now, None when there is no such task."""
         try:
-            return status_of(self._backend.read(self._backend.resolve("task", task)).fields)
+            return status_for_others(self._backend.read(self._backend.resolve("task", task)).fields)
         except NotFound:
             return None
         except MdcoordError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from mdcoord.errors import Conflict, MdcoordError, NothingReady, UsageError
 from mdcoord.lifecycle import reopened, standing, status_of
 from mdcoord.model import Change, Key, Record, Value
-from mdcoord.readiness import DONE, OPEN, conflicts, declined, dependencies, obstacles, rank
+from mdcoord.readiness import DONE, OPEN, conflicts, declined, dependencies, obstacles, rank, status_for_others
 from mdcoord.records import Task
 from mdcoord.services.claims import Claims
 from mdcoord.services.documents import Names, path_of
@@ -156,7 +156,7 @@ class Planning(Claims):
         except MdcoordError:
             return None
         needed = tuple(self._filed(other) for other in dependencies(record.fields))
-        return Node(record.key.id, "", status_of(record.fields), needed)
+        return Node(record.key.id, "", status_for_others(record.fields), needed)
 
     def _filed(self, name: str) -> str:
         try:

@@ -53,6 +53,7 @@ class Tasks(Planning):
         key: str | None = None,
         fields: Mapping[str, Value] | None = None,
         body: str = "",
+        acyclic: bool = False,
     ) -> Task:
         """Make a pending task. Without an id it gets a short random one.
 
@@ -64,8 +65,9 @@ class Tasks(Planning):
         `fields` are further front matter.
 
         `key` makes it idempotent: the same key gives the same task, among processes that race, too, until the
-        task is archived. Raises AlreadyExists, InvalidName, UsageError (also for tasks that would wait for
-        each other), and with `auto` NothingReady.
+        task is archived. `acyclic`: the caller knows that it makes no tasks wait for each other, which costs
+        a look at all of them to find out. Raises AlreadyExists, InvalidName, UsageError (also for tasks that
+        would wait for each other), and with `auto` NothingReady.
         """
         if not title.strip():
             raise UsageError("a task needs a title", hint="say in a few words what is to be done")
@@ -104,7 +106,7 @@ class Tasks(Planning):
         kept = {name: value for name, value in given.items() if value is not None and value != []}
         whole = {**kept, **(fields or {})}
         name = _name_of(key) if id is None and key is not None else id
-        if name is not None:  # nobody can depend on a task whose name is yet to be found
+        if name is not None and not acyclic:  # nobody can depend on a task whose name is yet to be found
             self._refuse_cycle(Key.of("task", name), dependencies(whole))
         if assign == AUTO:
             whole |= {"assigned_agent": self._best(whole, None), "assigned_at": now}

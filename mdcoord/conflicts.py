@@ -3,8 +3,8 @@
 A lock holds one document, and a conflict is between two. So whoever claims a task with conflicts first puts a
 *bar* into its own lease and into the leases of the others, each under that document's lock and in the order
 of their names, and claims only then. A bar says "task T is at attempt N, or about to be". It stands while T
-is held at that attempt, and for a moment before, while the claim is under way; a claimer who gave up or was
-killed leaves nothing that must be cleaned up.
+is in progress, and for a moment before, while the claim is under way; a claimer that was killed leaves
+nothing that somebody must clear away.
 
 Of two claimers of conflicting tasks the one who comes first to the first document in order wins: the other
 finds a bar or a holder there. A task that lists no conflicts itself still finds the bars of those that list
@@ -26,11 +26,29 @@ UNDER_WAY: Final = 5.0
 """Seconds after which a claim that was announced by a bar, but not made, counts as given up."""
 
 
-def barred(lease: Lease | None, name: str, attempt: int, host: Host) -> Lease:
-    """The lease with a bar for the task `name`, which is about to be claimed for the `attempt`-th time."""
+def barred(lease: Lease | None, name: str, attempt: int, by: str, host: Host) -> Lease | None:
+    """The lease with a bar for the task `name`, which is about to be claimed for the `attempt`-th time.
+
+    `by` names the claim that says so. None when another claim of the task said so first, or got further.
+    """
     known = lease or Lease()
-    bar = Bar(attempt, host.boot, host.uptime(), host.now())
+    there = known.bars.get(name)
+    others = there is not None and there.by != by
+    if (
+        there
+        and others
+        and (there.attempt > attempt or (there.attempt == attempt and under_way(there, host)))
+    ):
+        return None
+    bar = Bar(attempt, host.boot, host.uptime(), host.now(), by)
     return replace(known, bars={**known.bars, name: bar})
+
+
+def withdrawn(lease: Lease | None, name: str, by: str) -> Lease | None:
+    """The lease without the bar of a claim that came to nothing; None when that bar is not there."""
+    if lease is None or name not in lease.bars or lease.bars[name].by != by:
+        return None
+    return replace(lease, bars={task: bar for task, bar in lease.bars.items() if task != name})
 
 
 def under_way(bar: Bar, host: Host) -> bool:
@@ -40,10 +58,13 @@ def under_way(bar: Bar, host: Host) -> bool:
     return abs(host.now() - bar.at) < UNDER_WAY + MAX_SKEW  # set by another machine, whose clock is its own
 
 
-def announced(lease: Lease | None, name: str, attempt: int, host: Host) -> bool:
-    """Whether a task's own lease says that this very attempt is under way."""
+def announced(lease: Lease | None, name: str, attempt: int, by: str, host: Host) -> bool:
+    """Whether a task's own lease says that this very claim is under way.
+
+    The bar of another claimer does not do: who knows whether it got as far as the last lease.
+    """
     bar = lease.bars.get(name) if lease else None
-    return bar is not None and bar.attempt == attempt and under_way(bar, host)
+    return bar is not None and (bar.attempt, bar.by) == (attempt, by) and under_way(bar, host)
 
 
 def standing_bars(

@@ -77,13 +77,15 @@ class Holder:
 class Bar(NamedTuple):
     """Says that a task which conflicts with this one is at an attempt, or about to be (see `conflicts`).
 
-    `uptime` is the clock since `boot` when that was said, `at` the wall clock.
+    `uptime` is the clock since `boot` when that was said, `at` the wall clock; `by` names the one claim that
+    said it.
     """
 
     attempt: int
     boot: str
     uptime: float
     at: float
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,15 +165,17 @@ def claim(
     *,
     statuses: StatusOf,
     rivals: Rivals,
+    mark: str = "",
     can: frozenset[str] | None = None,
     ttl: float | None = None,
     op: str | None = None,
 ) -> Change | None:
     """Give the task to `who`; None when this very operation did so before and the claim still stands.
 
-    `rivals` tells whose bars stand on the task. A task whose last attempt was used up by a holder that is
-    gone becomes a dead letter instead: look at the status of the record that the write returns. Raises
-    NotReady, ClaimLost for a repeated operation whose claim has ended, and Unannounced.
+    `rivals` tells whose bars stand on the task, `mark` names this claim in its own bars. A task whose last
+    attempt was used up by a holder that is gone becomes a dead letter instead: look at the status of the
+    record that the write returns. Raises NotReady, ClaimLost for a repeated operation whose claim has ended,
+    and Unannounced.
     """
     lease, fields = lease_of(record), record.fields
     if lease and lease.did(op):
@@ -192,7 +194,7 @@ def claim(
     if now.holder and now.ended and status_of(fields) == IN_PROGRESS and spent(fields, lease, rules):
         return recover(record, host, rules)
     attempt = next_attempt(lease, attempt_of(fields))
-    if conflicts(fields) and not announced(lease, record.key.id, attempt, host):
+    if conflicts(fields) and not announced(lease, record.key.id, attempt, mark, host):
         raise Unannounced(record, attempt)
     ttl = ttl or min(span(fields.get("ttl")) or rules.ttl, LONGEST_TTL)
     taken = take(lease, who, floor=attempt_of(fields), ttl=ttl, host=host, op=op)

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from mdcoord.conflicts import barred, standing_bars, under_way
+from mdcoord.conflicts import barred, standing_bars, under_way, withdrawn
 from mdcoord.errors import (
     Busy,
     ClaimLost,
     InvalidDocument,
     MdcoordError,
+    NotDurable,
     NotFound,
     NothingReady,
     NotReady,
@@ -326,6 +327,7 @@ class _Taking:
         self._op = op
         self._roster = claims._roster
         self._before = Standing()
+        self._mark = ""
 
     def by_id(self, key: Key, wait: float) -> Record:
         """Claim this very task. Raises NotReady."""
@@ -399,11 +401,7 @@ class _Taking:
             return None  # somebody was faster, or edited it
 
     def _take(self, key: Key, wait: float) -> Record | None:
-        try:
-            record = self._backend.write(key, self._decide, wait=wait)
-        except Unannounced as found:
-            self._announce(found.record, found.attempt, wait)
-            record = self._backend.write(key, self._decide, wait=wait)
+        record = self._written(key, wait)
         if self._before.holder:
             self._claims.taken_back(*recovery(record, self._before))
         if status_of(record.fields) == "dead":
@@ -411,19 +409,52 @@ class _Taking:
         self._claims._routine("task_claimed", self._claims._typed(record), self._who, self._op)
         return record
 
-    def _announce(self, record: Record, attempt: int, wait: float) -> None:
-        """Put the bars of a task with conflicts, or raise NotReady where one of the others is in the way."""
-        env, name = self._env, record.key.id
-        for key in sorted({record.key, *self._rivals(record)}):
+    def _written(self, key: Key, wait: float) -> Record:
+        """The task after the claim; the bars of one with conflicts are set before."""
+        try:
+            return self._backend.write(key, self._decide, wait=wait)
+        except Unannounced as found:
+            record, attempt = found.record, found.attempt
+        self._mark, barring = os.urandom(6).hex(), sorted({key, *self._rivals(record)})
+        try:
+            for other in barring:
+                self._bar(other, record, attempt, wait)
+            return self._backend.write(key, self._decide, wait=wait)
+        except Unannounced:
+            self._withdraw(barring, key.id)
+            raise not_ready(record, [_FASTER]) from None
+        except NotDurable:
+            raise  # the claim is made
+        except MdcoordError:
+            self._withdraw(barring, key.id)
+            raise
 
-            def decide(found: Record) -> Change:
-                blocking = self._claims._bars(found) if found.key == record.key else _taken(found, env)
-                if blocking:
-                    reasons = [f"it conflicts with task {other}, which is in progress" for other in blocking]
-                    raise not_ready(record, reasons)
-                return Change(lease=barred(found.lease, name, attempt, env.host))
+    def _bar(self, key: Key, record: Record, attempt: int, wait: float) -> None:
+        """Put the bar of a task with conflicts into a lease, or raise NotReady where that cannot be."""
+        env = self._env
 
-            self._backend.write(key, decide, wait=wait)
+        def decide(found: Record) -> Change:
+            blocking = self._claims._bars(found) if key == record.key else _taken(found, env)
+            reasons = [f"it conflicts with task {other}, which is in progress" for other in blocking]
+            lease = None if reasons else barred(found.lease, record.key.id, attempt, self._mark, env.host)
+            if lease is None:
+                raise not_ready(record, reasons or [_FASTER])
+            return Change(lease=lease)
+
+        self._backend.write(key, decide, wait=wait)
+
+    def _withdraw(self, keys: Iterable[Key], name: str) -> None:
+        """Take the bars back of a claim that was not made. Those that cannot be are over soon."""
+
+        def decide(found: Record) -> Change | None:
+            lease = withdrawn(found.lease, name, self._mark)
+            return None if lease is None else Change(lease=lease)
+
+        for key in keys:
+            try:
+                self._backend.write(key, decide, wait=1.0)
+            except MdcoordError:
+                continue
 
     def _rivals(self, record: Record) -> list[Key]:
         """The tasks that this one conflicts with, as far as they exist."""
@@ -460,6 +491,7 @@ class _Taking:
             env.rules,
             statuses=self._claims._status,
             rivals=lambda _: self._claims._bars(record),
+            mark=self._mark,
             can=self._can,
             ttl=self._ttl,
             op=self._op,
@@ -495,6 +527,7 @@ class _Taking:
         )
 
 
+_FASTER = "somebody else is claiming it"
 _UNWILLING = "end what it holds, wait, or look at the agent's document"
 
 

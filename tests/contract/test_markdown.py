@@ -12,12 +12,22 @@ from mdcoord.model import Key
 
 from .agents import AgentsContract
 from .claims import ClaimsContract
+from .failures import FailuresContract
 from .machine import MachineContract
 from .memos import MemosContract
+from .planning import PlanningContract
 from .suite import BackendContract, Factory
 
 
-class TestMarkdown(BackendContract, ClaimsContract, AgentsContract, MachineContract, MemosContract):
+class TestMarkdown(
+    BackendContract,
+    ClaimsContract,
+    AgentsContract,
+    PlanningContract,
+    FailuresContract,
+    MachineContract,
+    MemosContract,
+):
     @pytest.fixture
     def factory(self, tmp_path: Path) -> Factory:
         numbers = count()

@@ -155,7 +155,7 @@ def _branch(
     while stack:
         id, head, indent = stack.pop()
         if id in shown:
-            yield f"{head}{id} (see above)" if dependents.get(id) else f"{head}{label(graph[id])}"
+            yield f"{head}{id} (see above)"
             continue
         shown.add(id)
         yield head + label(graph[id])

@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mdcoord.formats.workflowdef import Definition, Phase, TaskDef
     from mdcoord.services.command import Command
     from mdcoord.services.worker import Worker
     from mdcoord.workspace import Claim, Workspace
 
-__all__ = ["Claim", "Command", "Worker", "Workspace"]
+__all__ = ["Claim", "Command", "Definition", "Phase", "TaskDef", "Worker", "Workspace"]
 
-_PLACES = {"Command": "mdcoord.services.command", "Worker": "mdcoord.services.worker"}
+_PLACES = {
+    "Command": "mdcoord.services.command",
+    "Worker": "mdcoord.services.worker",
+    **dict.fromkeys(["Definition", "Phase", "TaskDef"], "mdcoord.formats.workflowdef"),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from mdcoord.graph import cycle
 from mdcoord.model import Value
-from mdcoord.phases import FIELD, Fields, Stage, Tasks
+from mdcoord.phases import FIELD, Fields, Stage, Tasks, entries
 from mdcoord.readiness import DONE, OPEN, UNDONE, dependencies, status_for_others, task_id
 
 OVER: Final = frozenset(["completed", "failed", "blocked"])
@@ -89,7 +89,7 @@ class Outlook:
             "steps_done": self.steps_done,
             "steps_total": self.steps_total,
             "blockers": [*noted, *self.blockers],
-            FIELD: [phase.as_dict() for phase in self.phases],
+            FIELD: entries(known, self.phases),
         }
 
 

@@ -7,7 +7,7 @@ and a phase belongs to it, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ class Stage:
     tasks: tuple[str, ...] = ()
     allow_failures: bool = False
 
-    def as_field(self) -> dict[str, Value]:
+    def as_dict(self) -> dict[str, Value]:
         """As it stands in the progress document."""
         allow = {"allow_failures": True} if self.allow_failures else {}
         return {"phase": self.name, **allow, "tasks": list(self.tasks)}
@@ -78,7 +78,7 @@ def plan(definition: Definition) -> list[Planned]:
             found[id] = Planned(id, phase.name, task, allow_failure=allow)
     stages = stages_of_plan(definition, found.values())
     planned = [resolved(definition.name, one, found) for one in found.values()]
-    _refuse_waiting_for_later(stages, planned)
+    refuse_later(stages, planned, {})
     _refuse_circles(planned)
     return planned
 
@@ -116,6 +116,17 @@ def stages_of(fields: Fields) -> list[Stage]:
             ids = tuple(str(task) for task in tasks) if isinstance(tasks, list) else ()
             stages.append(Stage(str(entry["phase"]), ids, entry.get("allow_failures") is True))
     return stages
+
+
+def entries(known: Fields, phases: Iterable[Stage | Any]) -> list[Value]:
+    """The value of the field `phases` for these phases, with what else stood in the entries."""
+    listed = known.get(FIELD)
+    before = {
+        str(entry.get("phase")): entry
+        for entry in (listed if isinstance(listed, list) else ())
+        if isinstance(entry, dict)
+    }
+    return [{**before.get(phase.name, {}), **phase.as_dict()} for phase in phases]
 
 
 def merged(kept: Sequence[Stage], wanted: Sequence[Stage]) -> list[Stage]:
@@ -160,10 +171,15 @@ def awaited(stages: Sequence[Stage], phase: str) -> tuple[str, ...]:
     return ()
 
 
-def links(stages: Sequence[Stage], tasks: Tasks) -> Iterator[tuple[str, list[str]]]:
-    """The pending tasks that do not depend yet on all that they wait for, and what is missing."""
+def links(
+    stages: Sequence[Stage], tasks: Tasks, coming: Collection[str] = ()
+) -> Iterator[tuple[str, list[str]]]:
+    """The pending tasks that do not depend yet on all that they wait for, and what is missing.
+
+    Tasks that are `coming` are waited for though they do not exist yet.
+    """
     for stage in stages:
-        wanted = [id for id in awaited(stages, stage.name) if id in tasks]
+        wanted = [id for id in awaited(stages, stage.name) if id in tasks or id in coming]
         for id in stage.tasks if wanted else ():
             fields = tasks.get(id)
             if fields is not None and str(fields.get("status") or "pending") in OPEN:
@@ -174,26 +190,29 @@ def links(stages: Sequence[Stage], tasks: Tasks) -> Iterator[tuple[str, list[str
 
 
 def begun_after(stages: Sequence[Stage], phase: str, tasks: Tasks) -> list[str]:
-    """The tasks of later phases that are not pending any more."""
+    """The tasks of later phases that somebody works on or has worked on."""
     names = [stage.name for stage in stages]
     later = stages[names.index(phase) + 1 :] if phase in names else ()
-    return [
-        id
-        for stage in later
-        for id in stage.tasks
-        if id in tasks and str(tasks[id].get("status") or "pending") not in OPEN
-    ]
+    return [id for stage in later for id in stage.tasks if id in tasks and _has_begun(tasks[id])]
 
 
-def _refuse_waiting_for_later(stages: Sequence[Stage], planned: Sequence[Planned]) -> None:
-    place = {id: number for number, stage in enumerate(stages) for id in stage.tasks}
+def refuse_later(stages: Sequence[Stage], planned: Sequence[Planned], tasks: Tasks) -> None:
+    """Raise UsageError where a task would depend on one of a later phase, itself or over other tasks."""
+    phase = {stage.name: number for number, stage in enumerate(stages)}
+    place = {id: phase[stage.name] for stage in stages for id in stage.tasks}
     for one in planned:
-        for other in one.depends_on:
-            if place.get(other, -1) > place[one.id]:
+        seen, ahead = set[str](), [*one.depends_on]
+        while ahead:
+            other = ahead.pop()
+            if other == one.id or place.get(other, -1) > phase[one.phase]:
                 raise UsageError(
-                    f"{one.task.name} in the phase {one.phase!r} depends on {other}, which is in a later one",
+                    f"{one.task.name} in the phase {one.phase!r} would wait for {other}, "
+                    + ("itself" if other == one.id else "which is in a later phase"),
                     hint="a phase starts when the one before it is complete",
                 )
+            if other not in seen:
+                seen.add(other)
+                ahead += dependencies(tasks[other]) if other in tasks else ()
 
 
 def _refuse_circles(planned: Sequence[Planned]) -> None:
@@ -210,6 +229,10 @@ def _refuse_circles(planned: Sequence[Planned]) -> None:
             hint="leave one of these out of depends_on",
             cycle=circle,
         ) from None
+
+
+def _has_begun(fields: Fields) -> bool:
+    return str(fields.get("status") or "pending") not in OPEN | {"cancelled"}
 
 
 def _union(one: Iterable[str], other: Iterable[str]) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mdcoord.services.inbox import Inbox
     from mdcoord.services.messages import Messages
     from mdcoord.services.quality import Quality
+    from mdcoord.services.workflow import Workflows
     from mdcoord.upkeep.archive import Summary
     from mdcoord.upkeep.assess import Assessment
     from mdcoord.upkeep.check import Finding
@@ -335,6 +336,13 @@ class Workspace:
         except InvalidName:
             return None
         return Inboxes(self.backend, self.host).trusted(name) or self.messages.inbox()
+
+    @cached_property
+    def workflows(self) -> Workflows:
+        """Workflows: many tasks at once, in phases; see `mdcoord.services.workflow`."""
+        from mdcoord.services.workflow import Workflows
+
+        return Workflows(self._env, self.tasks)
 
     @cached_property
     def messages(self) -> Messages:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from mdcoord.errors import UsageError
 from mdcoord.model import Change, Path, Record, Value
-from mdcoord.records import Context, Metrics, Progress
+from mdcoord.records import Context, Metrics, Own, Progress
 from mdcoord.services.documents import Documents
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class MetricsDocuments(Documents[Metrics]):
 
 
 class ProgressDocuments(Documents[Progress]):
-    """How far projects are."""
+    """How far projects are. What is shown of a workflow is worked out from its tasks."""
 
     kind = "progress"
 
@@ -116,6 +116,42 @@ class ProgressDocuments(Documents[Progress]):
     def show(self, project: str) -> Progress:
         """How far one project is. Raises NotFound."""
         return self.get(project)
+
+    def refresh(self, project: str | None = None) -> Sequence[Progress]:
+        """Write into the progress documents of workflows (or of this one) how they stand.
+
+        Returns those that were not up to date. Nobody needs it to see how they stand: reading works it out.
+        Raises NotFound for a project that has no document.
+        """
+        from mdcoord.services.outlooks import Outlooks
+
+        look = Outlooks(self._env)
+        keys = [record.key for record in self._backend.list(self.kind).records if _is_workflow(record)]
+        if project is not None:
+            keys = [self._key(project)]
+        before = {key: self._backend.read(key).version for key in keys}
+        records = [look.write(key) for key in keys]
+        return [Progress(record) for record in records if record.version != before[record.key]]
+
+    def _all(self) -> Sequence[Progress]:
+        records = self._backend.list(self.kind).records
+        if not any(map(_is_workflow, records)):
+            return [Progress(record) for record in records]
+        from mdcoord.services.outlooks import Outlooks
+
+        look = Outlooks(self._env)
+        return [Progress(look.current(record)) for record in records]
+
+    def _typed(self, record: Record, own: Own | None = None) -> Progress:
+        if not _is_workflow(record):
+            return Progress(record, own)
+        from mdcoord.services.outlooks import Outlooks
+
+        return Progress(Outlooks(self._env).current(record), own)
+
+
+def _is_workflow(record: Record) -> bool:
+    return bool(record.fields.get("phases"))
 
 
 def _present(fields: Mapping[str, Value]) -> dict[str, Value]:

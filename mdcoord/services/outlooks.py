@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -29,11 +28,12 @@ class Outlooks:
 
     def document(self, name: str) -> Record:
         """The progress document of a workflow as it is stored. Raises NotFound, InvalidDocument."""
-        record = self._backend.read(self._backend.resolve("progress", name))
-        if not stages_of(record.fields):
-            raise NotFound(
-                f"{record.key.name} is not the document of a workflow", hint="see `mdcoord workflow list`"
-            )
+        try:
+            record = self._backend.read(self._backend.resolve("progress", name))
+        except NotFound:
+            record = None
+        if record is None or not stages_of(record.fields):
+            raise NotFound(f"there is no workflow {name}", hint="see what there is with `mdcoord workflow list`")
         return record
 
     def stages(self, record: Record) -> list[Stage]:
@@ -48,7 +48,8 @@ class Outlooks:
         """A progress document as it would be if it were written now; one of no workflow as it is."""
         if not stages_of(record.fields):
             return record
-        return replace(record, fields={**record.fields, **self.of(record).fields(record.fields)})
+        fields = {**record.fields, **self.of(record).fields(record.fields)}
+        return Record(record.key, fields, record.body, record.version, record.path)
 
     def write(self, key: Key) -> Record:
         """Bring the progress document of a workflow up to date, and tell when it is over by now."""

@@ -197,6 +197,13 @@ class Workflows:
         look = Outlooks(self._env)
         return [self._seen(look, record) for record in look.documents]
 
+    def tasks(self, name: str) -> Sequence[Task]:
+        """The tasks of a workflow that are there, phase by phase. Raises NotFound."""
+        ids = self.get(name).tasks
+        wanted = frozenset(ids)
+        found = {task.id: task for task in self._tasks.list(lambda task: task["_id"] in wanted)}
+        return [found[id] for id in ids if id in found]
+
     def results(self, name: str) -> Results:
         """What the tasks of a workflow have given by now, and why some have not. Raises NotFound."""
         look = Outlooks(self._env)

@@ -34,6 +34,7 @@ def _version(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         "metrics": f"{_HERE}.metrics:metrics",
         "progress": f"{_HERE}.progress:progress",
         "message": f"{_HERE}.message:message",
+        "workflow": f"{_HERE}.workflow:workflow",
         "work": f"{_HERE}.work:work",
         "query": f"{_HERE}.query:query",
         "quality": f"{_HERE}.quality:quality",

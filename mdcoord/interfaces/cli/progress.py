@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,10 +10,14 @@ from mdcoord.interfaces.cli.ages import age
 from mdcoord.interfaces.cli.base import Group, verb
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.details import details
+from mdcoord.interfaces.cli.meter import meter
 from mdcoord.interfaces.cli.options import named, pairs_argument
 from mdcoord.interfaces.cli.output import put, put_all
 from mdcoord.interfaces.cli.values import nested, share_of
 from mdcoord.interfaces.cli.warning import warn
+
+if TYPE_CHECKING:
+    from mdcoord.records import Progress
 
 _HERE = "mdcoord.interfaces.cli.progress"
 
@@ -21,7 +25,7 @@ _HERE = "mdcoord.interfaces.cli.progress"
 @click.group(
     "progress",
     cls=Group,
-    members={"set": f"{_HERE}:put_progress", "show": f"{_HERE}:show"},
+    members={"set": f"{_HERE}:put_progress", "show": f"{_HERE}:show", "refresh": f"{_HERE}:refresh"},
     example="mdcoord progress show proj-1",
 )
 def progress() -> None:
@@ -44,7 +48,7 @@ def show(call: Call, project: str | None) -> None:
     workspace = call.workspace()
     if project is not None:
         found = workspace.progress.show(project)
-        put(call, found.as_dict(), lambda: details(found))
+        put(call, found.as_dict(), lambda: _details(found))
         return
     put_all(
         call,
@@ -53,7 +57,7 @@ def show(call: Call, project: str | None) -> None:
         lambda found: (
             found.id,
             found.status or "",
-            "" if found.progress is None else f"{found.progress:.0%}",
+            meter(found.progress),
             found.phase or "",
             age(found.last_updated),
             found.title or "",
@@ -61,6 +65,29 @@ def show(call: Call, project: str | None) -> None:
         empty="no progress was set",
     )
     warn(call, workspace, "progress")
+
+
+@verb("refresh", example="mdcoord progress refresh")
+@named("progress", "project", required=False)
+def refresh(call: Call, project: str | None) -> None:
+    """Write how workflows stand into their documents.
+
+    `progress show` and `workflow show` work it out anew each time; the files themselves are as old as the
+    last `workflow run`, `add` or `wait`.
+    """
+    found = call.workspace().progress.refresh(project)
+    put_all(
+        call,
+        found,
+        ("PROJECT", "STATUS", "PROGRESS"),
+        lambda one: (one.id, one.status or "", meter(one.progress)),
+        empty="all are up to date",
+    )
+
+
+def _details(found: Progress) -> str:
+    shown = meter(found.progress)
+    return details(found, **({"done": shown} if shown.startswith("[") else {}))
 
 
 def _fields(pairs: tuple[str, ...]) -> dict[str, Any]:

@@ -287,9 +287,9 @@ class FileIO:
             descriptor = os.open(path, _READ)
             try:
                 before = os.fstat(descriptor)
+                _require_plain(path, before)
                 if before.st_nlink > 1:
                     self._require_own_links(path, before)
-                _require_plain(path, before)
                 data = _read_all(descriptor, before.st_size)
                 after = os.fstat(descriptor)
             finally:

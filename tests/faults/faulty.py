@@ -32,8 +32,11 @@ from mdcoord.backends.markdown import (
     logjournal,
     logrotation,
     logview,
+    memos,
+    reader,
     store,
     swap,
+    writer,
     writers,
 )
 
@@ -49,8 +52,11 @@ MODULES: tuple[ModuleType, ...] = (
     logjournal,
     logrotation,
     logview,
+    memos,
+    reader,
     store,
     swap,
+    writer,
     writers,
 )
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mdcoord import lifecycle
-from mdcoord.backends.markdown import catalog, fileio, flock, logappend, store, swap
+from mdcoord.backends.markdown import catalog, fileio, flock, logappend, reader, swap
 
 Patch = pytest.MonkeyPatch
 Mutant = Callable[[Patch], None]
@@ -75,7 +75,7 @@ def no_look_for_open_files(patch: Patch) -> None:
 
 
 def no_memory_of_versions(patch: Patch) -> None:
-    patch.setattr(store.MarkdownBackend, "_merged", lambda *_: None)
+    patch.setattr(reader.Reader, "_merged", lambda *_: None)
 
 
 def no_mark_of_own_versions(patch: Patch) -> None:

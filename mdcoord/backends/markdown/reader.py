@@ -1,0 +1,163 @@
+"""Reading a document: what lies in the file, and what it means.
+
+A person's editor takes no lock. So the content is compared with the version that the tool wrote last: when
+it is another one, and was made from an older version, both sides are merged in memory. Reading never
+writes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from mdcoord.backends.markdown.fileio import FileIO
+from mdcoord.backends.markdown.history import History, version_of
+from mdcoord.errors import InvalidDocument, NotFound
+from mdcoord.formats.document import decode
+from mdcoord.formats.revise import Draft, Scribe
+from mdcoord.leases import Lease
+from mdcoord.model import Key, Record
+
+_PATIENCE: Final = 0.5
+"""Seconds for which an unreadable file that is younger than two seconds is taken to be half saved."""
+
+
+class State(NamedTuple):
+    """The line in a document's lock file: the version that the tool wrote last, and the lease."""
+
+    version: str | None
+    lease: Lease | None
+
+    @classmethod
+    def parse(cls, line: bytes) -> State:
+        """The state that a line says; an empty state for an empty or a torn line."""
+        try:
+            data = json.loads(line) if line else {}
+            lease = data.get("lease")
+            return cls(data.get("v"), Lease.from_dict(lease) if lease else None)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return cls(None, None)  # torn in a power cut: the document is the truth
+
+    def line(self) -> bytes:
+        """The line that says this state."""
+        data: dict[str, Any] = {"v": self.version}
+        if self.lease is not None:
+            data["lease"] = self.lease.as_dict()
+        return json.dumps(data, separators=(",", ":")).encode()
+
+
+class Found(NamedTuple):
+    """A document as it lies on disk (`raw`), and what it means after a stale save was merged (`draft`)."""
+
+    raw: bytes
+    version: str
+    draft: Draft
+    state: State
+
+    @property
+    def foreign(self) -> bool:
+        """Whether somebody else than the tool wrote what is in the file."""
+        return self.version != self.state.version
+
+    def record(self, key: Key, path: str) -> Record:
+        """The document as callers see it."""
+        return Record(key, self.draft.fields, self.draft.body, self.version, path, self.state.lease)
+
+
+class Reader:
+    """Reads the documents of one folder."""
+
+    def __init__(self, files: FileIO, scribe: Scribe, history: History) -> None:
+        self._files = files
+        self._scribe = scribe
+        self._history = history
+
+    def path(self, key: Key) -> str:
+        """The file of a document."""
+        return f"{self._files.root}{os.sep}{key.name}.md"
+
+    def state(self, key: Key) -> State:
+        """The state beside a document, read without its lock."""
+        return State.parse(self._files.peek(key.name))
+
+    def find(self, key: Key, state_line: Callable[[], bytes]) -> Found:
+        """Read a document and, if a stale save is in the file, merge it.
+
+        Waits a moment for half-saved files.
+        """
+        deadline = None
+        while True:
+            line = state_line()
+            raw = self._files.read(self.path(key))
+            state = State.parse(line)
+            if state.version != version_of(raw) and state_line() != line:
+                continue  # a tool wrote it in this very moment
+            try:
+                return self._understood(key, raw, state)
+            except InvalidDocument:
+                now = time.monotonic()
+                deadline = now + _PATIENCE if deadline is None else deadline
+                if now >= deadline or not _young(self.path(key)):
+                    raise
+            time.sleep(0.02)
+
+    def _understood(self, key: Key, raw: bytes, state: State) -> Found:
+        path, version = self.path(key), version_of(raw)
+        text = decode(raw, where=path)
+        draft = None
+        if state.version is not None and version != state.version:
+            draft = self._merged(key, version, text, state.version, path)
+        return Found(raw, version, draft or self._scribe.open(key, text, path), state)
+
+    def _merged(self, key: Key, version: str, text: str, latest: str, where: str) -> Draft | None:
+        """What a text means that is not the tool's latest version; None when it stands for itself."""
+        past = self._history.past(key.name)
+        here, tool = past.find(version), past.tool(latest)
+        if tool is None:
+            return None
+        if here is not None and here >= tool and not past.versions[here].saved:
+            return None  # put in place by a writer that was killed before it could say so
+        if here is None and self._files.marked(where) == version:
+            return None  # the tool's own; a power cut took the memory of it
+        base = past.base(text, tool)
+        before, after = past.versions[base].text, past.versions[tool].text
+        if base == tool:
+            return self._scribe.keep_view_edits(key, before, self._scribe.open(key, text, where))
+        return self._scribe.merge(key, before, after, text, where)
+
+    def record(self, key: Key, known: Record | None = None) -> Record:
+        """The document; the record that is known already, if that is still what the file says."""
+        if known is not None and self._still_is(known):
+            return known
+        return self.find(key, lambda: self._files.peek(key.name)).record(key, self.path(key))
+
+    def _still_is(self, known: Record) -> bool:
+        # What a save means that is not the tool's latest version depends on what the tool wrote since.
+        latest = self.state(known.key).version
+        return (
+            latest in (None, known.version)
+            and version_of(self._files.read(self.path(known.key))) == known.version
+        )
+
+    def require_coming(self, key: Key) -> None:
+        """Return when a missing document is there again: git removes a file before it writes it anew."""
+        known = self.state(key).version
+        if known is None or not self._files.await_file(self.path(key)):
+            raise nothing(key, self.path(key))
+
+
+def nothing(key: Key, path: str) -> NotFound:
+    """The error for a document that is not there."""
+    return NotFound(
+        f"there is no {key}", hint=f"see what there is with `mdcoord query {key.kind}`", path=path
+    )
+
+
+def _young(path: str) -> bool:
+    try:
+        return time.time() - os.stat(path).st_mtime < 2.0
+    except FileNotFoundError:
+        return True

@@ -1,0 +1,263 @@
+"""Writing a document: nobody's work is lost.
+
+A write takes the document's lock, reads the file, decides, prepares the new text, swaps it in and looks at
+what it got out (`swap`): what somebody saved meanwhile goes back, and the write starts again from it. What
+killed writers left behind is merged or put aside.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from mdcoord.backends.base import Decide
+from mdcoord.backends.markdown.fileio import FileIO
+from mdcoord.backends.markdown.flock import Lock
+from mdcoord.backends.markdown.history import History, Past, version_of
+from mdcoord.backends.markdown.reader import Found, Reader, State
+from mdcoord.backends.markdown.swap import Leftover
+from mdcoord.errors import AlreadyExists, BackendUnavailable, Busy, Conflict, InvalidDocument, NotDurable
+from mdcoord.formats.document import decode
+from mdcoord.formats.revise import Draft, Scribe
+from mdcoord.leases import Lease
+from mdcoord.model import ABSENT, ANY, KEEP, Expect, Key, Record
+
+_ROUNDS: Final = 20
+"""How often a write starts again because somebody saved the file meanwhile."""
+_SLOTS: Final = 8
+"""How many temporary files of killed writers a document can have: of writes, and of mending after them."""
+
+
+class _Again(Exception):
+    """Somebody changed the file under our hands; look again."""
+
+
+class Writer:
+    """Writes the documents of one folder. Callers hold the document's lock and pass it."""
+
+    def __init__(self, files: FileIO, scribe: Scribe, history: History, reader: Reader) -> None:
+        self._files = files
+        self._scribe = scribe
+        self._history = history
+        self._reader = reader
+
+    def create(self, key: Key, draft: Draft, lock: Lock) -> tuple[Record, NotDurable | None]:
+        """Make a document that is not there. Raises AlreadyExists."""
+        path, data = self._reader.path(key), draft.text.encode()
+        version = version_of(data)
+        if os.path.lexists(path):
+            raise taken(key, path)
+        state = State(version, State.parse(lock.load()).lease)
+        self._history.remember(key.name, data)
+        problem = self._make(key, data, version)
+        self._note(lock, state, key)
+        return Found(data, version, draft, state).record(key, path), problem
+
+    def write(self, key: Key, decide: Decide, expect: Expect, lock: Lock) -> Record:
+        """Change a document as the callable decides. See `Backend.write`."""
+        for _round in range(_ROUNDS):
+            try:
+                return self._write(key, decide, expect, lock)
+            except Leftover:
+                self._absorb_leftovers(key, lock)
+            except _Again:
+                continue
+        raise Busy(
+            f"{key} is being saved by others again and again", hint="try again", path=self._reader.path(key)
+        )
+
+    def settled(self, key: Key, lock: Lock) -> Found:
+        """The document, which is the tool's own then: stale saves and what killed writers left are merged."""
+        while True:
+            try:
+                self._absorb_leftovers(key, lock)
+                found = self._reader.find(key, lock.load)
+                if found.draft.text.encode() == found.raw:
+                    return found
+                self._put(key, found, found.draft, lock)
+            except FileNotFoundError:
+                self._reader.require_coming(key)
+            except (_Again, Leftover):
+                continue
+
+    def forget(self, key: Key, lease: Lease | None, lock: Lock) -> None:
+        """Drop what is known of a document that is gone.
+
+        The high-water mark of attempts stays: a task of the same name never hands out a number again.
+        """
+        self._note(lock, State(None, lease), key)
+        self._history.forget(key.name)
+
+    def temporaries(self, key: Key) -> list[str]:
+        """Where temporary files of a document can be."""
+        return [self._files.temporary(self._reader.path(key), slot) for slot in range(_SLOTS)]
+
+    def sweep(self, key: Key, temp: str) -> None:
+        """Deal with a temporary file of a killed writer, taking the document's lock for it."""
+        with self._files.lock(key.name) as lock:
+            if os.path.lexists(self._reader.path(key)):
+                self.settled(key, lock)
+            elif os.path.lexists(temp):
+                self.put_aside(temp, key)
+
+    def _make(self, key: Key, data: bytes, version: str) -> NotDurable | None:
+        while True:
+            try:
+                self._files.create(self._reader.path(key), data, version=version)
+            except Leftover as leftover:
+                self.put_aside(str(leftover), key)
+            except FileExistsError:
+                raise taken(key, self._reader.path(key)) from None
+            except NotDurable as problem:
+                return problem
+            else:
+                return None
+
+    def _note(self, lock: Lock, state: State, key: Key) -> None:
+        """Store the state of a document that was written or removed just now."""
+        try:
+            lock.store(state.line())
+        except BackendUnavailable as error:
+            raise NotDurable(
+                f"{key} is written, but its state is not: {error.message}",
+                hint="look at the document before you go on",
+                path=lock.path,
+            ) from error
+
+    def _write(self, key: Key, decide: Decide, expect: Expect, lock: Lock) -> Record:
+        path = self._reader.path(key)
+        try:
+            found = self._reader.find(key, lock.load)
+        except FileNotFoundError:
+            self._reader.require_coming(key)
+            raise _Again from None
+        record = found.record(key, path)
+        require(record, expect)
+        change = decide(record)
+        if change is None:
+            return record
+        lease = found.state.lease if change.lease is KEEP else change.lease
+        if not change.touches_document:
+            state = State(found.state.version, lease)
+            lock.store(state.line())
+            return found._replace(state=state).record(key, path)
+        return self._commit(key, found, self._scribe.revise(key, found.draft, change), lease, lock)
+
+    def _commit(
+        self,
+        key: Key,
+        found: Found,
+        draft: Draft,
+        lease: Lease | None,
+        lock: Lock,
+        *,
+        saves: Sequence[bytes] = (),
+        slot: int = 0,
+    ) -> Record:
+        """Put a new text and lease in place. Raises _Again when somebody saved the file meanwhile."""
+        path, data = self._reader.path(key), draft.text.encode()
+        version = version_of(data)
+        self._history.remember(key.name, data, [*([found.raw] if found.foreign else []), *saves])
+        if not lock.intact:
+            raise BackendUnavailable(
+                f"the lock file of {key} was removed while it was held", hint="try again", path=lock.path
+            )
+        problem: NotDurable | None = None
+        try:
+            if not self._files.swap(path, data, found.raw, version=version, slot=slot):
+                raise _Again
+        except FileNotFoundError:
+            raise _Again from None
+        except NotDurable as error:
+            problem = error
+        state = State(version, lease)
+        self._note(lock, state, key)
+        if problem:
+            raise problem
+        return Found(data, version, draft, state).record(key, path)
+
+    def _absorb_leftovers(self, key: Key, lock: Lock) -> None:
+        """Deal with temporary files of killed writers: what may be somebody's save is merged, not
+        dropped.
+        """
+        for temp in self._leftovers(key):
+            self._absorb(key, temp, lock)
+
+    def _leftovers(self, key: Key) -> list[str]:
+        return [temp for temp in self.temporaries(key) if os.path.lexists(temp)]
+
+    def _absorb(self, key: Key, temp: str, lock: Lock) -> None:
+        saved = self._files.leftover(temp)
+        found = self._reader.find(key, lock.load)
+        past = self._history.past(key.name)
+        tool = past.tool(found.state.version)
+        if not past.contains(saved, found.raw, tool):
+            draft = None if tool is None else self._united(key, past, tool, found.draft, saved, temp)
+            if draft is None:
+                self._files.keep(temp, self._reader.path(key))
+                return
+            self._put(key, found, draft, lock, saves=[saved], slot=self._free_slot(key))
+        self._files.discard(temp)
+
+    def _united(self, key: Key, past: Past, tool: int, there: Draft, saved: bytes, temp: str) -> Draft | None:
+        """A document together with a save that was swapped out; None for a text that cannot be read."""
+        try:
+            text = decode(saved, where=temp)
+            base = past.versions[past.base(text, tool)].text
+            return self._scribe.merge(key, base, there.text, text, temp)
+        except InvalidDocument:
+            return None
+
+    def _put(self, key: Key, found: Found, draft: Draft, lock: Lock, **how: Any) -> None:
+        """Put in place what was merged; the write that follows tells whether it is durable."""
+        noticing(lambda: self._commit(key, found, draft, found.state.lease, lock, **how))
+
+    def _free_slot(self, key: Key) -> int:
+        busy = set(self._leftovers(key))
+        for slot in range(0, _SLOTS, 2):
+            if not busy & {self._files.temporary(self._reader.path(key), slot + more) for more in (0, 1)}:
+                return slot
+        raise Busy(
+            f"{key} has too many temporary files of killed writers",
+            hint="look at the .mdc-*.tmp files beside it",
+            path=self._reader.path(key),
+        )
+
+    def put_aside(self, temp: str, key: Key | None) -> None:
+        """Deal with a temporary file whose document is gone, or not known."""
+        saved = self._files.leftover(temp)
+        past = self._history.past(key.name) if key else Past(())
+        own = self._files.marked(temp) == version_of(saved) or past.contains(saved, b"", None)
+        if own:
+            self._files.discard(temp)
+        else:
+            self._files.keep(temp, self._reader.path(key) if key else temp)
+
+
+def noticing(step: Callable[[], object]) -> NotDurable | None:
+    """Do a step; its NotDurable is returned, so that what belongs to it is done before it is raised."""
+    try:
+        step()
+    except NotDurable as problem:
+        return problem
+    return None
+
+
+def require(record: Record, expect: Expect) -> None:
+    """Raise Conflict unless a record is in the version that a write relies on."""
+    if expect is ABSENT:
+        raise Conflict(f"{record.key} exists", hint="read it and decide anew", path=record.path)
+    if expect is not ANY and expect != record.version:
+        raise Conflict(
+            f"{record.key} changed since it was read",
+            hint="read it again and decide anew",
+            path=record.path,
+            expected=expect,
+            found=record.version,
+        )
+
+
+def taken(key: Key, path: str) -> AlreadyExists:
+    """The error for a name that a document has already."""
+    return AlreadyExists(f"there is already a {key}", hint="choose another id, or change that one", path=path)

@@ -394,17 +394,21 @@ def test_temporary_names_are_short_and_their_own(files: FileIO, path: str) -> No
 
 
 def test_a_forked_child_does_not_pass_for_an_editor(files: FileIO, path: str) -> None:
-    reader, writer = os.pipe()
+    ready, say_ready = os.pipe()
+    stay, let_go = os.pipe()
     with fileio._writing(path, fileio._APPEND):
         pid = os.fork()
         if not pid:
-            os.close(writer)
-            os.read(reader, 1)
+            os.close(let_go)
+            os.write(say_ready, b".")
+            os.read(stay, 1)
             os._exit(0)
+        os.read(ready, 1)
     assert files.swap(path, NEW, OLD)
-    os.close(writer)
+    os.close(let_go)
     os.waitpid(pid, 0)
-    os.close(reader)
+    for descriptor in (ready, say_ready, stay):
+        os.close(descriptor)
 
 
 class TestSystem:

@@ -114,19 +114,23 @@ def test_a_stopped_holder_keeps_it(path: str) -> None:
 
 
 def test_a_forked_child_does_not_keep_its_parents_lock(path: str) -> None:
-    reader, writer = os.pipe()
+    ready, say_ready = os.pipe()
+    stay, let_go = os.pipe()
     with Lock(path, "task-one", 0) as lock:
         pid = os.fork()
         if not pid:
-            os.close(writer)
+            os.close(let_go)
             lock.release()  # does nothing: it is not the child's
-            os.read(reader, 1)
+            os.write(say_ready, b".")
+            os.read(stay, 1)
             os._exit(0)
+        os.read(ready, 1)
         assert not is_free(path)
     assert is_free(path)
-    os.close(writer)
+    os.close(let_go)
     os.waitpid(pid, 0)
-    os.close(reader)
+    for descriptor in (ready, say_ready, stay):
+        os.close(descriptor)
 
 
 def test_a_forked_child_excludes_its_parent(path: str) -> None:

@@ -189,6 +189,7 @@ TASK = Table(
     assigned_agent=(_text, "assigned_to agent"),
     needs=(_names, "required_capabilities"),
     depends_on=(_names, ""),
+    conflicts_with=(_names, ""),
     attempt=(_int, ""),
     retry_limit=(_int, ""),
     updated_at=(_moment, "last_updated updated"),

@@ -70,7 +70,8 @@ def _labelled(values: Mapping[str, Any]) -> list[str]:
 
 
 @_block(
-    *("title", "task_id", "project_id", "status", "assigned_agent", "priority", "needs", "created_at"),
+    *("title", "task_id", "project_id", "status", "assigned_agent", "priority", "needs"),
+    *("conflicts_with", "created_at"),
     *("not_before", "assigned_at", "started_at", "updated_at", "completed_at", "eta"),
     *("progress", "metadata", "steps_done", "steps_total", "duration_sec", "remaining_sec"),
 )
@@ -83,7 +84,8 @@ def _task_state(f: Fields) -> str:
         f"**Project ID**: {line(get('project_id'))}\n"
         f"**Status**: {line(get('status'))}\n"
         f"**Assigned Agent**: {line(get('assigned_agent'))}"
-        f"{_optional('Priority', get('priority'))}{_optional('Needs', get('needs'))}\n\n"
+        f"{_optional('Priority', get('priority'))}{_optional('Needs', get('needs'))}"
+        f"{_optional('Conflicts With', get('conflicts_with'))}\n\n"
         f"## Timeline\n\n"
         f"- **Created**: {line(get('created_at'))}\n"
         f"{f'- **Not Before**: {line(not_before)}{_BREAK}' if not_before else ''}"

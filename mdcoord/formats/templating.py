@@ -99,7 +99,8 @@ _ROWS = ("active_tasks", "recent_completions", "logs", "acks", "phases")
 _LISTS = ("acceptance", "blockers", "context", "depends_on", "dependencies", "next_steps", "samples")
 _FIELDS_OF_THE_FORMAT = """
     schema title type status created_at last_updated notes
-    task_id project_id priority assigned_agent needs depends_on not_before attempt retry_limit excused
+    task_id project_id priority assigned_agent needs depends_on conflicts_with declined_by not_before
+    attempt retry_limit excused timeout ttl idempotency_key
     assigned_at started_at updated_at completed_at eta progress duration_sec remaining_sec metadata
     instructions context acceptance next_steps logs result error
     agent_id agent_type capabilities specializations host pid session registered_at last_heartbeat

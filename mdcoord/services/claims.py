@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mdcoord.conflicts import barred, standing_bars, under_way, withdrawn
@@ -46,7 +46,7 @@ from mdcoord.services.claim import Claim
 from mdcoord.services.documents import Documents, texts
 from mdcoord.services.env import Env
 from mdcoord.services.events import TASKS, announce
-from mdcoord.services.queue import Queue
+from mdcoord.services.queue import Queue, Snapshot
 from mdcoord.services.roster import Member, Roster
 
 
@@ -364,9 +364,9 @@ class _Taking:
         while True:
             snapshot = queue.snapshot()
             busy: Busy | None = None
-            for candidate in snapshot.candidates(self._who.agent, self._can, self._env, member):
+            for candidate in self._offers(snapshot, begun, member):
                 try:
-                    record = self._try(candidate, sure=snapshot.made >= begun)
+                    record = self._try(candidate)
                 except Busy as error:
                     busy = error
                     continue
@@ -384,16 +384,29 @@ class _Taking:
             else:
                 time.sleep(0.001 + os.urandom(1)[0] / 50_000)
 
-    def _try(self, candidate: Record, sure: bool) -> Record | None:
-        """Claim one candidate.
+    def _offers(self, snapshot: Snapshot, begun: float, member: Member | None) -> Iterator[Record]:
+        """The candidates of a list, those last whose attempts have gone on since it was made.
 
-        Unless the list is `sure`, one whose attempts have gone on since is left to the next list.
+        Nearly always somebody else has them. They are looked at closely only when nothing else is left, and
+        the list is of now: in a document that git brought back, attempts stand still.
         """
-        lease: Lease | None = self._backend.lease(candidate.key)
-        if lease and not sure and lease.attempt > attempt_of(candidate.fields):
-            return None
-        if lease and not standing(candidate, lease, self._env.host, self._env.rules).free:
-            return None
+        for candidate in snapshot.candidates(self._who.agent, self._can, self._env, member):
+            lease: Lease | None = self._backend.lease(candidate.key)
+            if lease and lease.attempt > attempt_of(candidate.fields):
+                snapshot.gone.add(candidate.key)
+                snapshot.passed.append(candidate)
+            elif self._free(candidate, lease):
+                yield candidate
+            else:
+                snapshot.gone.add(candidate.key)
+        if snapshot.made >= begun:
+            yield from (late for late in snapshot.passed if self._free(late, self._backend.lease(late.key)))
+
+    def _free(self, candidate: Record, lease: Lease | None) -> bool:
+        return lease is None or standing(candidate, lease, self._env.host, self._env.rules).free
+
+    def _try(self, candidate: Record) -> Record | None:
+        """Claim one candidate; None when it cannot be had."""
         try:
             return self._take(candidate.key, 0)
         except (NotReady, ClaimLost, NotFound, InvalidDocument):

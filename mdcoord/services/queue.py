@@ -9,8 +9,9 @@ it shows is only a hint: the document and the lease decide, under the lock.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from mdcoord.conflicts import rivals_among
@@ -18,7 +19,7 @@ from mdcoord.errors import MdcoordError
 from mdcoord.leases import Lease
 from mdcoord.lifecycle import IN_PROGRESS, observed, reopened, standing, status_of
 from mdcoord.model import Change, Key, Record
-from mdcoord.readiness import OPEN, declined, dependencies, obstacles, rank, statuses
+from mdcoord.readiness import OPEN, StatusOf, declined, dependencies, obstacles, rank, statuses
 from mdcoord.services.env import Env
 from mdcoord.services.roster import Member
 
@@ -42,15 +43,21 @@ class _Line:
 
 @dataclass(slots=True)
 class Snapshot:
-    """One listing. `made` and `until` are seconds on this process's clock."""
+    """One listing. `made` and `until` are seconds on this process's clock.
+
+    `passed` are tasks that were passed over because their attempts had gone on since the listing.
+    """
 
     made: float
     until: float
     order: list[Record]
+    status: StatusOf
+    rivals: Mapping[str, Sequence[str]]
     awaited: frozenset[str]
     tally: dict[str, int]
     experience: Experience | None = None
     gone: set[Key] = field(default_factory=set)
+    passed: list[Record] = field(default_factory=list)
     lines: dict[str, _Line] = field(default_factory=dict)
 
     def candidates(
@@ -69,12 +76,17 @@ class Snapshot:
             if record.key in self.gone:
                 continue
             fields = reopened(record.fields)
-            if not obstacles(fields, _met, now, can, agent):
+            if not obstacles(fields, self.status, now, can, agent, rivals=self._rivals):
                 if not declined(fields, agent):
                     yield record
-            elif fallback is not None and not obstacles(fields, _met, now, can, agent, fallback=fallback):
+            elif fallback is not None and not obstacles(
+                fields, self.status, now, can, agent, fallback=fallback, rivals=self._rivals
+            ):
                 late.append(record)
         yield from late
+
+    def _rivals(self, name: str) -> Sequence[str]:
+        return self.rivals.get(name, ())
 
     def _line(self, env: Env, member: Member | None) -> _Line:
         """The tasks in the order of an agent: its own where it prefers some to others of their priority."""
@@ -114,8 +126,8 @@ class Queue:
         """The list, made now. Notes the claims of other machines that it sees (see `leases.watch`)."""
         begun = time.monotonic()
         records = self._env.backend.list("task").records
-        known, now = statuses(records), self._env.host.stamp()
-        found: list[Record] = []
+        known = cache(lambda: statuses(records))  # only tasks that depend on others need it
+        order: list[Record] = []
         running: set[Key] = set()
         awaited: set[str] = set()
         tally: dict[str, int] = {}
@@ -123,26 +135,29 @@ class Queue:
             status = status_of(record.fields)
             tally[status] = tally.get(status, 0) + 1
             if status in OPEN:
-                awaited.update(dependencies(record.fields))
-                found.append(record)
+                if record.fields.get("depends_on"):
+                    awaited.update(dependencies(record.fields))
+                order.append(record)
             elif status == IN_PROGRESS:
                 if self._over(record):
-                    found.append(record)
+                    order.append(record)
                 else:
                     running.add(record.key)
         rivals = rivals_among(records, lambda record: record.key in running)
-        order = [
-            record
-            for record in found
-            if not obstacles(
-                reopened(record.fields), known.get, now, rivals=lambda name: rivals.get(name, ())
-            )
-        ]
         order.sort(key=lambda record: rank(record.fields))
         experience = _experience(records) if self._env.team.strategy == "learned" else None
         made = time.monotonic()
         pause = max(MAX_AGE, SHARE * (made - begun))
-        self._snapshot = Snapshot(begun, made + pause, order, frozenset(awaited), tally, experience)
+        self._snapshot = Snapshot(
+            begun,
+            made + pause,
+            order,
+            lambda task: known().get(task),
+            rivals,
+            frozenset(awaited),
+            tally,
+            experience,
+        )
         return self._snapshot
 
     def forget(self) -> None:
@@ -179,8 +194,3 @@ def _experience(records: Sequence[Record]) -> Experience:
     from mdcoord.outcomes import outcomes
 
     return Experience.of(outcomes(records))
-
-
-def _met(task: str) -> str:
-    """Dependencies are judged when the list is made and again at the claim."""
-    return "completed"

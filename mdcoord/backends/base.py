@@ -78,6 +78,11 @@ class Backend(ABC):
     name: str = ""
     location: str = ""
 
+    @property
+    def waits(self) -> int:
+        """How often this process found a lock of such a store taken and had to wait, as far as it counts."""
+        return 0
+
     @abstractmethod
     def read(self, key: Key) -> Record:
         """The document as it stands, with its lease. Never writes, never waits for a lock.

@@ -65,6 +65,11 @@ class MemoryBackend(Backend):
         self._memos: dict[Key, str] = {}
         self._locks: defaultdict[Key, threading.Lock] = defaultdict(threading.Lock)
         self._guard = threading.Lock()
+        self._waits = 0
+
+    @property
+    def waits(self) -> int:
+        return self._waits
 
     def read(self, key: Key) -> Record:
         return self._record(self._stored(key))
@@ -238,12 +243,17 @@ class MemoryBackend(Backend):
     def _locked(self, key: Key, wait: float) -> Iterator[None]:
         with self._guard:
             lock = self._locks[key]
-        if not lock.acquire(timeout=wait):
+        if not lock.acquire(blocking=False) and not self._wait(lock, wait):
             raise Busy(f"{key.name} is being written by another thread", hint="try again", key=key.name)
         try:
             yield
         finally:
             lock.release()
+
+    def _wait(self, lock: threading.Lock, wait: float) -> bool:
+        with self._guard:
+            self._waits += 1
+        return lock.acquire(timeout=wait)
 
     def _stored(self, key: Key) -> _Stored:
         try:

@@ -29,6 +29,10 @@ _LONG_WAIT: Final = 1.0
 _STATE_BYTES: Final = 65536
 
 
+waits = 0
+"""How often a lock was not free at once in this process, and somebody was ready to wait for it."""
+
+
 class Lock:
     """One acquisition of one lock file; a context manager. Raises Busy when the wait (seconds) is over.
 
@@ -66,7 +70,9 @@ class Lock:
         pause = _FIRST_PAUSE
         while not self._try():
             now = time.monotonic()
-            deadline = now + self.wait if deadline is None else deadline
+            if deadline is None:
+                deadline = now + self.wait
+                _count(self.wait)
             if now >= deadline:
                 raise _busy(self.path, self.name, self.wait)
             time.sleep(min(pause * (0.5 + random.random()), deadline - now))
@@ -144,6 +150,11 @@ class Lock:
         if self._file is None:
             raise RuntimeError(f"the lock {self.name} is not held")
         return self._file.fileno()
+
+
+def _count(wait: float) -> None:
+    global waits
+    waits += wait > 0
 
 
 _held: WeakSet[Lock] = WeakSet()

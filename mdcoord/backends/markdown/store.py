@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Event, Listing, Revise, Unreadable
+from mdcoord.backends.markdown import flock
 from mdcoord.backends.markdown.catalog import Catalog
 from mdcoord.backends.markdown.fileio import FileIO, translated
 from mdcoord.backends.markdown.history import History, version_of
@@ -75,6 +76,10 @@ class MarkdownBackend(Backend):
         self._catalog = Catalog(self._files, self._reader.record)
         self._memos = Memos(self._files)
         self._prepared = False
+
+    @property
+    def waits(self) -> int:
+        return flock.waits
 
     # -- documents ---------------------------------------------------------------------------------------
 

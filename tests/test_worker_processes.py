@@ -44,6 +44,8 @@ def start(w: Workspace) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **environment},
+            # A shell starts what is in the background deaf to Ctrl-C, and a worker respects that.
+            preexec_fn=hear_ctrl_c,
         )
         begun.append(process)
         return process
@@ -53,6 +55,10 @@ def start(w: Workspace) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+def hear_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def until(met: Callable[[], Any], longest: float = 60) -> Any:

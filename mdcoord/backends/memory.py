@@ -252,7 +252,7 @@ class MemoryBackend(Backend):
 
     def _wait(self, lock: threading.Lock, wait: float) -> bool:
         with self._guard:
-            self._waits += 1
+            self._waits += wait > 0
         return lock.acquire(timeout=wait)
 
     def _stored(self, key: Key) -> _Stored:

@@ -40,6 +40,7 @@ class Tally:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._flushed = time.monotonic()
+        self._waits = backend.waits
 
     def add(self, name: str, count: int = 1) -> None:
         """Count something."""
@@ -52,6 +53,7 @@ class Tally:
     def flush(self) -> None:
         """Add what was counted to the memo. Nothing happens when nothing was; a failure loses the numbers."""
         with self._lock:
+            self._look()
             counts, self._counts = self._counts, Counter()
             self._flushed = time.monotonic()
         if not counts:
@@ -64,9 +66,17 @@ class Tally:
     def total(self) -> dict[str, int]:
         """All numbers of all processes, as far as they were added up, and this one's."""
         with self._lock:
+            self._look()
             mine = Counter(self._counts)
         found = _sum(self._backend.memo(*MEMO), mine)
         return {name: found.get(name, 0) for name in COUNTED}
+
+    def _look(self) -> None:
+        """Take over what the store itself counted since the last time."""
+        seen = self._backend.waits
+        if seen > self._waits:
+            self._counts["lock_waits"] += seen - self._waits
+            self._waits = seen
 
 
 def _sum(memo: Value, counts: Mapping[str, int]) -> dict[str, int]:

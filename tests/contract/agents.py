@@ -8,12 +8,13 @@ import pytest
 
 from mdcoord.backends.base import Backend
 from mdcoord.config import Config
-from mdcoord.errors import NothingReady, NotReady, UsageError
+from mdcoord.errors import Busy, NothingReady, NotReady, UsageError
+from mdcoord.model import Change, Key
 from mdcoord.workspace import Workspace
 
 from .claims import OVER, Open, WorkspacesBase
 from .fakes import FakeHost
-from .suite import in_threads
+from .suite import being_written, in_threads
 
 COOLDOWN = 60.0
 
@@ -406,6 +407,14 @@ class AgentsContract(WorkspacesBase):
         w._env.tally.flush()
         counted = bob.metrics.coordination()["counted"]
         assert (counted["claims_lost"], counted["conflicts"]) == (1, 1)
+
+    def test_waiting_for_a_lock_is_counted(self, w: Workspace, backend: Backend) -> None:
+        w.tasks.create("x", id="one")
+        with being_written(backend, Key("task", "one")), pytest.raises(Busy):
+            backend.write(Key("task", "one"), Change(set={("x",): 1}), wait=0.01)
+        assert w.metrics.coordination()["counted"]["lock_waits"] == 1
+        w.close()
+        assert w.metrics.coordination()["counted"]["lock_waits"] == 1
 
     def test_numbers_of_all_processes_are_added_up(self, w: Workspace, opened: Open) -> None:
         def count(number: int) -> None:

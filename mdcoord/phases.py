@@ -65,10 +65,15 @@ def short(workflow: str, task: str) -> str:
 def plan(definition: Definition) -> list[Planned]:
     """The tasks of a definition, phase by phase.
 
-    Raises InvalidName, and UsageError where two tasks have one id, or tasks would wait for each other.
+    Raises InvalidName, and UsageError where two phases have one name or two tasks one id, or where tasks
+    would wait for each other.
     """
     found: dict[str, Planned] = {}
+    seen: set[str] = set()
     for phase in definition.phases:
+        if not phase.name.strip() or phase.name in seen:
+            raise UsageError(f"two phases are called {phase.name!r}, or one has no name", hint="name each")
+        seen.add(phase.name)
         for entry in phase.tasks:
             task = entry if isinstance(entry, TaskDef) else TaskDef(entry)
             id = task_of(definition.name, task.name)

@@ -23,9 +23,14 @@ from mdcoord.errors import NothingReady
 
 CONTEXT = multiprocessing.get_context("fork")
 BODY = b"x" * 900
+SETTLED = 3.2
+"""Seconds after which a file that was just made is old enough to be known by its stamp (see `catalog`)."""
 
 
-def floor_worker(folder: str, numbers: list[int], durability: str, barrier: Barrier) -> None:
+Ended = "multiprocessing.sharedctypes.Synchronized[float]"
+
+
+def floor_worker(folder: str, numbers: list[int], durability: str, barrier: Barrier, ended: Ended) -> None:
     barrier.wait()
     for number in numbers:
         for _step in ("claim", "complete"):
@@ -41,9 +46,10 @@ def floor_worker(folder: str, numbers: list[int], durability: str, barrier: Barr
                 os.fsync(directory)
                 os.close(directory)
             os.close(lock)
+    done(ended)
 
 
-def claim_worker(folder: str, number: int, barrier: Barrier) -> None:
+def claim_worker(folder: str, number: int, barrier: Barrier, ended: Ended) -> None:
     with Workspace.open(folder, agent=f"worker-{number}") as workspace:
         workspace.tasks.list(limit=1)  # a worker that has been at it for a while: it knows the folder
         barrier.wait()
@@ -51,13 +57,20 @@ def claim_worker(folder: str, number: int, barrier: Barrier) -> None:
             try:
                 claim = workspace.tasks.claim()
             except NothingReady:
-                return
+                return  # the look that found nothing is not part of any task
             claim.complete()
+            done(ended)
+
+
+def done(ended: Ended) -> None:
+    """Note that the last task so far was completed now."""
+    ended.value = max(ended.value, time.perf_counter())
 
 
 def run(target, arguments: list[tuple[object, ...]]) -> float:
     barrier = CONTEXT.Barrier(len(arguments) + 1)
-    workers = [CONTEXT.Process(target=target, args=(*rest, barrier)) for rest in arguments]
+    ended = CONTEXT.Value("d", 0.0)
+    workers = [CONTEXT.Process(target=target, args=(*rest, barrier, ended)) for rest in arguments]
     for worker in workers:
         worker.start()
     barrier.wait()
@@ -65,7 +78,7 @@ def run(target, arguments: list[tuple[object, ...]]) -> float:
     for worker in workers:
         worker.join()
     assert all(worker.exitcode == 0 for worker in workers)
-    return time.perf_counter() - started
+    return ended.value - started
 
 
 def floor(tasks: int, processes: int, durability: str) -> float:
@@ -84,6 +97,7 @@ def ours(tasks: int, processes: int, durability: str) -> float:
                 workspace.tasks.create(f"Task number {number}", id=str(number), priority=number % 5)
         os.environ["MDCOORD_DURABILITY"] = durability
         os.sync()
+        time.sleep(SETTLED)
         taken = run(claim_worker, [(folder, number) for number in range(processes)])
         with Workspace.open(folder) as workspace:
             done = workspace.query("task", "status = 'completed' and attempt = 1")

@@ -107,10 +107,22 @@ class Reader:
     def _understood(self, key: Key, raw: bytes, state: State) -> Found:
         path, version = self.path(key), version_of(raw)
         text = decode(raw, where=path)
+        if state.version is not None and not text.removeprefix("\ufeff").strip():
+            raise self._emptied(key)
         draft = None
         if state.version is not None and version != state.version:
             draft = self._merged(key, version, text, state.version, path)
         return Found(raw, version, draft or self._scribe.open(key, text, path), state)
+
+    def _emptied(self, key: Key) -> InvalidDocument:
+        """The error for a file that a full disk or a failed save left blank: nobody deletes a record so."""
+        return InvalidDocument(
+            f"{key} is empty, but it was not",
+            hint="save its content again (undo in the editor, a backup, git) and go on; "
+            f"what the tool last wrote is in {self._history.path(key.name)}",
+            path=self.path(key),
+            line=1,
+        )
 
     def _merged(self, key: Key, version: str, text: str, latest: str, where: str) -> Draft | None:
         """What a text means that is not the tool's latest version; None when it stands for itself."""
@@ -136,11 +148,11 @@ class Reader:
 
     def _still_is(self, known: Record) -> bool:
         # What a save means that is not the tool's latest version depends on what the tool wrote since.
-        latest = self.state(known.key).version
-        return (
-            latest in (None, known.version)
-            and version_of(self._files.read(self.path(known.key))) == known.version
+        line = self._files.peek(known.key.name)
+        unchanged = (
+            line.startswith(b'{"v":"%s"' % known.version.encode()) or State.parse(line).version is None
         )
+        return unchanged and version_of(self._files.read(self.path(known.key))) == known.version
 
     def require_coming(self, key: Key) -> None:
         """Return when a missing document is there again: git removes a file before it writes it anew."""

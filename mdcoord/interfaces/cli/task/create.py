@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mdcoord.gate import FIELD, REQUIRED
+from mdcoord import acceptance, gate
 from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.options import set_option, text_of, words
@@ -28,9 +28,10 @@ from mdcoord.interfaces.cli.values import nested, number, seconds
 @click.option("--timeout", type=seconds, metavar="TIME", help="How long one attempt may last: 30m.")
 @click.option("--ttl", type=seconds, metavar="TIME", help="How long a claim lasts without a sign of life.")
 @click.option("--retry-limit", type=click.IntRange(0), metavar="N", help="Failed attempts before it is dead.")
-@click.option("--instructions", metavar="TEXT", help="What is to be done; - reads it from stdin.")
-@click.option("--context", multiple=True, metavar="TEXT", help="What to know: a file, a link. Repeatable.")
+@click.option("--instructions", metavar="TEXT", help="What is to be done, or its file; - reads stdin.")
+@click.option("--context", multiple=True, metavar="NAME", help="A file or context to read. Repeatable.")
 @click.option("--acceptance", multiple=True, metavar="TEXT", help="When it is done well. Repeatable.")
+@click.option("--require-acceptance", is_flag=True, help="Complete only when every criterion is met.")
 @click.option("--require-quality", is_flag=True, help="Complete only after `quality run --task ID` passed.")
 @click.option("--key", metavar="TEXT", help="Make it once: the same key gives the same task.")
 @set_option("Any further field; dotted names nest. Repeatable.")
@@ -41,18 +42,22 @@ def create(
     depends_on: tuple[str, ...],
     conflicts_with: tuple[str, ...],
     instructions: str | None,
+    require_acceptance: bool,
     require_quality: bool,
     pairs: tuple[str, ...],
     **given: Any,
 ) -> None:
     """Make a pending task and print its id."""
+    wanted: dict[str, Any] = {acceptance.REQUIRED: True} if require_acceptance else {}
+    if require_quality:
+        wanted[gate.FIELD] = gate.REQUIRED
     task = call.workspace().tasks.create(
         title,
         needs=words(needs),
         depends_on=words(depends_on),
         conflicts_with=words(conflicts_with),
         instructions=text_of(instructions),
-        fields={**({FIELD: REQUIRED} if require_quality else {}), **nested(pairs)},
+        fields={**wanted, **nested(pairs)},
         **given,
     )
     put(call, task.as_dict(), task.id)

@@ -224,6 +224,18 @@ def test_zeros_at_the_end_are_cut_off(log: EventLog, path: Path) -> None:
 # ---------------------------------------------------------------- people and shells
 
 
+@pytest.mark.parametrize("below", ["", "\n", "A remark.\n"])
+def test_an_event_by_hand_stays_the_same_when_others_follow(log: EventLog, path: Path, below: str) -> None:
+    publish(log, 1)
+    by_hand(path, f"\n## Event: by_hand\n**N**: 99\n{below}".encode())
+    *_, event = log.tail("training")
+    publish(log, 2)
+    assert list(log.tail("training"))[1] == event
+    assert names(log, event.cursor) == ["step_2"]
+    by_hand(path, b"## Event: by_hand\n**N**: 100\n")
+    assert names(log, event.cursor) == ["step_2", "by_hand"]
+
+
 def test_events_appended_by_hand_are_events(log: EventLog, path: Path) -> None:
     publish(log, 1)
     by_hand(path)

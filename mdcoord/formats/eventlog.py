@@ -210,7 +210,7 @@ def parse_event(span: Span) -> Entry | None:
         return None
     time, data = _fields(text)
     event_id = outline.mark[1].decode("ascii", "replace") if outline.mark else None
-    tag = "" if event_id else _tag(name, time or text)
+    tag = "" if event_id else _tag(name, time or text.rstrip() + "\n")  # appending adds blank lines
     return Entry(event_id, tag, name, parse_timestamp(time) or time, data)
 
 

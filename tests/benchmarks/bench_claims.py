@@ -1,7 +1,8 @@
 """Claim and complete, against the system calls that any durable implementation needs.
 
-The floor does, twice a task: flock, write a temporary file, fsync it, rename it over the task, fsync the folder (`full`; `data`
-leaves the last one out). Floor and mdcoord take turns in one run; the table shows medians and the ratio of each round's pair.
+The floor does, twice a task: flock, write a temporary file, fsync it, rename it over the task, fsync the
+folder (`full`; `data` leaves the last one out). Floor and mdcoord take turns in one run; the table shows
+medians and the ratio of each round's pair.
 
     python tests/benchmarks/bench_claims.py [--tasks 400] [--rounds 5] [--processes 1 8]
 """

@@ -124,7 +124,7 @@ class History:
     def remember(self, name: str, data: bytes, saves: Iterable[bytes] = ()) -> None:
         """Add a version that is about to be written, after the saves that it contains."""
         entries = b"".join(_entry(b"save", save) for save in saves) + _entry(b"version", data)
-        path = self._path(name)
+        path = self.path(name)
         try:
             size = self._files.append(path, entries, sync=False)
         except FileNotFoundError:
@@ -139,12 +139,12 @@ class History:
 
     def past(self, name: str) -> Past:
         """All remembered versions of a document that are whole."""
-        return Past(_versions(self._read(self._path(name))))
+        return Past(_versions(self._read(self.path(name))))
 
     def forget(self, name: str) -> None:
         """Drop all versions of a document that left the workspace, if possible."""
         try:
-            self._files.discard(self._path(name))
+            self._files.discard(self.path(name))
         except BackendUnavailable:
             pass  # they do no harm
 
@@ -169,7 +169,8 @@ class History:
         except FileNotFoundError:
             return b""
 
-    def _path(self, name: str) -> str:
+    def path(self, name: str) -> str:
+        """The file of a document's versions."""
         return os.path.join(self._folder, name)
 
 

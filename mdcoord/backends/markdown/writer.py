@@ -192,7 +192,7 @@ class Writer:
         found = self._reader.find(key, lock.load)
         past = self._history.past(key.name)
         tool = past.tool(found.state.version)
-        if not past.contains(saved, found.raw, tool):
+        if saved.strip() and not past.contains(saved, found.raw, tool):
             draft = None if tool is None else self._united(key, past, tool, found.draft, saved, temp)
             if draft is None:
                 self._files.keep(temp, self._reader.path(key))

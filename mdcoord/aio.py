@@ -1,8 +1,9 @@
 """Any object for asyncio: its methods run in a thread, one call each.
 
 Attributes of a proxy are proxies again, so `Async(workspace).tasks.get("train")` can be awaited. What a call
-returns comes as it is, except for context managers (claims), which are proxies, too. A call may be awaited,
-entered or iterated. Methods that wait (see `mdcoord.patience`) hold no thread while they do:
+returns comes as it is, except for context managers (claims), which are proxies, too. A call is a coroutine
+that may also be entered or iterated, once: `asyncio.gather`, `create_task` and task groups take it, and one
+that is forgotten warns. Methods that wait (see `mdcoord.patience`) hold no thread while they do:
 
     task = await w.aio.tasks.get("train")
     async with w.aio.tasks.claim(agent="a") as claim:
@@ -14,7 +15,8 @@ entered or iterated. Methods that wait (see `mdcoord.patience`) hold no thread w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from functools import update_wrapper
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,8 +34,11 @@ class Async:
             raise AttributeError(name)
         value = getattr(self._target, name)
         if callable(value):
-            return lambda *args, **rest: Call(value, args, rest)
+            return _calling(value)
         return Async(value) if hasattr(value, "__dict__") and _is_ours(value) else value
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(name for name in dir(self._target) if not name.startswith("_"))]
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self._target.__enter__)
@@ -52,20 +57,33 @@ class Async:
         return f"<Async {self._target!r}>"
 
 
-class Call:
-    """One call that has not been made yet: await it, enter it, or iterate over it."""
+class Call(Coroutine[Any, Any, Any]):
+    """One call that has not been made yet: await it or make a task of it, enter it, or iterate over it."""
 
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], rest: dict[str, Any]) -> None:
-        self._function = function
-        self._args = args
-        self._rest = rest
+        made: Any = _made(function, args, rest)
+        # The warning about a call that nobody awaited says this name.
+        made.__qualname__ = f"aio {getattr(function, '__qualname__', function)}"
+        self._made: Coroutine[Any, Any, Any] = made
         self._entered: Any = None
 
     def __await__(self) -> Generator[Any, None, Any]:
-        return self._run().__await__()
+        return self._made.__await__()
+
+    def send(self, value: Any) -> Any:
+        """Go on to the next place where the call waits."""
+        return self._made.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Raise an error where the call waits."""
+        return self._made.throw(*error)
+
+    def close(self) -> None:
+        """Give the call up."""
+        self._made.close()
 
     async def __aenter__(self) -> Any:
-        self._entered = await self._run()
+        self._entered = await self._made
         return await self._entered.__aenter__()
 
     async def __aexit__(
@@ -74,24 +92,36 @@ class Call:
         await self._entered.__aexit__(kind, error, trace)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        found = await self._run()
+        found = await self._made
         async for item in _items(found._target if isinstance(found, Async) else found):
             yield item
 
-    async def _run(self) -> Any:
-        result = await self._result()
-        return Async(result) if hasattr(result, "__enter__") or _is_patient(result) else result
 
-    async def _result(self) -> Any:
-        if steps := steps_of(self._function):
-            return await _last(steps(*self._args, **self._rest))
-        under_way = asyncio.ensure_future(asyncio.to_thread(self._function, *self._args, **self._rest))
-        try:
-            return await asyncio.shield(under_way)
-        except asyncio.CancelledError:
-            # The thread goes on; a claim that it still brings must not be held for ever.
-            under_way.add_done_callback(_let_go)
-            raise
+def _calling(function: Callable[..., Any]) -> Callable[..., Call]:
+    """The function as one that makes calls, with its name, its parameters and its documentation."""
+
+    def call(*args: Any, **rest: Any) -> Call:
+        return Call(function, args, rest)
+
+    return update_wrapper(call, function, updated=())
+
+
+async def _made(function: Callable[..., Any], args: tuple[Any, ...], rest: dict[str, Any]) -> Any:
+    """Make a call; what it gives is a proxy where there is something to wait for in it."""
+    result = await _result(function, args, rest)
+    return Async(result) if hasattr(result, "__enter__") or _is_patient(result) else result
+
+
+async def _result(function: Callable[..., Any], args: tuple[Any, ...], rest: dict[str, Any]) -> Any:
+    if steps := steps_of(function):
+        return await _last(steps(*args, **rest))
+    under_way = asyncio.ensure_future(asyncio.to_thread(function, *args, **rest))
+    try:
+        return await asyncio.shield(under_way)
+    except asyncio.CancelledError:
+        # The thread goes on; a claim that it still brings must not be held for ever.
+        under_way.add_done_callback(_let_go)
+        raise
 
 
 async def _items(target: Any) -> AsyncIterator[Any]:

@@ -435,6 +435,28 @@ def test_the_same_in_asyncio(w: Workspace) -> None:
     assert w.tasks.get("one").result == 3
 
 
+def test_calls_in_asyncio_are_coroutines(w: Workspace) -> None:
+    async def story() -> list[Any]:
+        await asyncio.create_task(w.aio.tasks.create("x", id="one"))
+        async with asyncio.TaskGroup() as group:
+            two = group.create_task(w.aio.tasks.create("x", id="two"))
+            held = group.create_task(w.aio.tasks.claim("one"))
+        async with held.result() as claim:
+            await asyncio.gather(claim.progress(0.5), claim.heartbeat())
+        return [two.result().id, *await asyncio.wait_for(w.aio.tasks.list(), 60)]
+
+    assert asyncio.run(story()) == ["two", *w.tasks.list()]
+    assert [task.id for task in asyncio.run(w.aio.tasks.list())] == ["one", "two"]
+    with pytest.warns(RuntimeWarning, match="'aio Documents.list' was never awaited"):
+        w.aio.tasks.list()
+
+
+def test_what_there_is_in_asyncio_is_listed(w: Workspace) -> None:
+    assert {"tasks", "events", "status"} <= set(dir(w.aio))
+    assert {"create", "claim"} <= set(dir(w.aio.tasks))
+    assert w.aio.tasks.claim.__doc__ == w.tasks.claim.__doc__
+
+
 def test_errors_in_asyncio(w: Workspace) -> None:
     async def story() -> None:
         await w.aio.tasks.create("x", id="one", retry_limit=1)

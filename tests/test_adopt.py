@@ -232,3 +232,18 @@ def test_tables_keep_escaped_bars_and_leave_empty_cells_out() -> None:
     assert adopt("context", text, "context-x")["data"] == {
         "splits": [{"split": "a|b", "count": 1}, {"split": "c"}]
     }
+
+
+def test_the_marks_of_views_are_no_text() -> None:
+    """As a file is when somebody deleted its front matter."""
+    text = (
+        "## Notes\nmine\n\n<!-- mdcoord:view task -->\n# Task: a\n\n**Status**: pending\n\n"
+        "## Instructions\n\nDo it.\n```\n<!-- /mdcoord:view -->\n```\n<!-- /mdcoord:view -->\nA remark.\n"
+    )
+    assert adopt("task", text, "task-a") == {
+        "task_id": "task-a",
+        "title": "a",
+        "status": "pending",
+        "notes": "mine",
+        "instructions": "Do it.\n```\n<!-- /mdcoord:view -->\n```",
+    }

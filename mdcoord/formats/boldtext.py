@@ -20,6 +20,7 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})\s*(\S*)")
 _BULLET = re.compile(r"(\s*)(?:[-*+]|\d{1,9}[.)])\s+(.*)")
 _BOLD = re.compile(r"\*\*([^*]+)(?:\*\*\s*:|:\s*\*\*)\s*(.*)")
 _PLAIN = re.compile(r"([A-Za-z][\w /%().-]{0,60}?)\s*:(?:\s+(.*)|$)")
+_VIEW_MARK = re.compile(r"<!-- (?:mdcoord:view [a-z0-9][a-z0-9._-]*|/mdcoord:view) -->[ \t]*")
 _RULE = frozenset("|:- \t")
 
 
@@ -185,11 +186,15 @@ def _with_fences(lines: list[str]) -> Iterator[tuple[str, _Fence | None]]:
 
 def _split(lines: list[str], prefix: str) -> list[Section]:
     found = [Section("")]
+    current = found[0]
     for line, fence in _with_fences(lines):
         if fence is None and line.startswith(prefix):
-            found.append(Section(_squeezed(line[len(prefix) :]).rstrip("# ")))
+            current = Section(_squeezed(line[len(prefix) :]).rstrip("# "))
+            found.append(current)
+        elif fence is None and _VIEW_MARK.fullmatch(line):
+            current = found[0]  # no section reaches into a view, or out of it
         else:
-            found[-1].lines.append(line)
+            current.lines.append(line)
     return found
 
 

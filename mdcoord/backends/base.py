@@ -202,6 +202,13 @@ class Backend(ABC):
         BackendUnavailable.
         """
 
+    def overruled(self, record: Record) -> Sequence[str]:
+        """The fields, sorted, for which later updates count and not what the document's text says.
+
+        So it is after somebody put an older version in its place, until the next write.
+        """
+        return ()
+
     def problems(self, channel: str) -> Sequence[Unreadable]:
         """What readers of a channel's log pass over, and what was changed in it by hand. Raises NotFound."""
         return ()

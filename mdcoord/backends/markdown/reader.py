@@ -19,7 +19,7 @@ from mdcoord.errors import InvalidDocument, NotFound
 from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Draft, Scribe
 from mdcoord.leases import Lease
-from mdcoord.model import Key, Record
+from mdcoord.model import ANY, Key, Record
 
 _PATIENCE: Final = 0.5
 """Seconds for which an unreadable file that is younger than two seconds is taken to be half saved."""
@@ -153,6 +153,18 @@ class Reader:
             line.startswith(b'{"v":"%s"' % known.version.encode()) or State.parse(line).version is None
         )
         return unchanged and version_of(self._files.read(self.path(known.key))) == known.version
+
+    def overruled(self, record: Record) -> tuple[str, ...]:
+        """The fields that mean something else than the file says; none when the file changed meanwhile."""
+        key, path = record.key, self.path(record.key)
+        if self.state(key).version in (None, record.version):
+            return ()
+        raw = self._files.read(path)
+        if version_of(raw) != record.version:
+            return ()
+        said, meant = self._scribe.open(key, decode(raw, where=path), path).fields, record.fields
+        names = said.keys() | meant.keys()
+        return tuple(sorted(name for name in names if said.get(name, ANY) != meant.get(name, ANY)))
 
     def require_coming(self, key: Key) -> None:
         """Return when a missing document is there again: git removes a file before it writes it anew."""

@@ -23,6 +23,7 @@ from mdcoord.backends.markdown.writer import Writer, noticing, require, taken
 from mdcoord.errors import (
     AlreadyExists,
     BackendUnavailable,
+    InvalidDocument,
     NotDurable,
     NotFound,
 )
@@ -153,6 +154,12 @@ class MarkdownBackend(Backend):
 
     def set_aside(self) -> Sequence[str]:
         return self._files.set_aside()
+
+    def overruled(self, record: Record) -> Sequence[str]:
+        try:
+            return self._reader.overruled(record)
+        except (FileNotFoundError, InvalidDocument):
+            return ()
 
     def delete(self, key: Key, expect: Expect = ANY) -> None:
         self._prepare()

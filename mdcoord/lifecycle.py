@@ -7,67 +7,40 @@ pending --claim--> in_progress --complete--> completed
    +--retry-- completed, failed, dead, cancelled
 ```
 
-Document and lease change in one write, so no moment shows one without the other. The document is the truth
-about the status, the lease about who holds it. Where the two disagree somebody edited by hand, git brought an
-old file back, or the lease was lost:
-
-* pending by hand while somebody holds it: the task is free, the holder gets ClaimLost at its next write;
-* an attempt in the document below the lease's: the document is older than the claim; the claim stands;
-* in progress without a lease (a fresh clone): held by its assigned agent, who may simply go on, and free
-  after a ttl in which this machine saw the document unchanged.
+Document and lease change in one write, so no moment shows one without the other; who has a task is in
+`standing`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
 from mdcoord.acceptance import refuse_open
-from mdcoord.backoff import Backoff
 from mdcoord.conflicts import announced
+from mdcoord.endings import ending, leaving, repeating
 from mdcoord.errors import ClaimLost, Conflict, NotReady
 from mdcoord.gate import require_gate
 from mdcoord.host import Host, seconds_of, timestamp
-from mdcoord.leases import (
-    Claimant,
-    Holder,
-    Lease,
-    drop,
-    held,
-    next_attempt,
-    over,
-    overdue,
-    renew,
-    take,
-    watch,
-)
+from mdcoord.leases import Claimant, Holder, Lease, drop, held, next_attempt, renew, take
 from mdcoord.model import KEEP, Change, Path, Record, Value
-from mdcoord.readiness import DONE, ENDED, OPEN, Rivals, StatusOf, conflicts, obstacles, span
+from mdcoord.readiness import ENDED, OPEN, Rivals, StatusOf, conflicts, obstacles, span
+from mdcoord.standing import (
+    IN_PROGRESS,
+    Rules,
+    Standing,
+    attempt_of,
+    lease_of,
+    made_by_claim,
+    reopened,
+    standing,
+    status_of,
+    whole,
+)
 
-IN_PROGRESS: Final = "in_progress"
 LONGEST_TTL: Final = 7 * 86400.0
 """Seconds that a claim may last without being renewed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What applies where a task or a call says nothing itself. Times are seconds.
-
-    `heartbeat` is how often a claim is renewed in the background, at most a third of its ttl. `grace` is how
-    long a claim is left alone after its end; None: a tenth of its ttl. After `timeout` a claim may be taken
-    back however alive its holder is (None: never). `backoff` says how long a task that failed is left alone.
-    A task that has been waiting for `fallback_after` is for any agent, whatever it needs and whoever it is
-    assigned to (None: never).
-    """
-
-    ttl: float = 900.0
-    retry_limit: int = 3
-    heartbeat: float = 60.0
-    grace: float | None = None
-    timeout: float | None = None
-    backoff: Backoff = field(default_factory=Backoff)
-    fallback_after: float | None = None
 
 
 class Unannounced(Exception):
@@ -77,84 +50,6 @@ class Unannounced(Exception):
         super().__init__(f"{record.key.name} at attempt {attempt}")
         self.record = record
         self.attempt = attempt
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Who holds a task (None: nobody), and why it may be taken from that holder (None: it may not)."""
-
-    holder: Holder | None = None
-    ended: str | None = None
-
-    @property
-    def free(self) -> bool:
-        """Whether somebody else may take the task."""
-        return self.holder is None or self.ended is not None
-
-    def describe(self) -> str:
-        """The holder, since when and until when, as a phrase."""
-        holder = self.holder
-        if holder is None:
-            return "it is held by nobody"
-        if not holder.session:
-            return f"its document says that {holder.agent or 'somebody'} works on it (no claim is known here)"
-        return (
-            f"it is held by {holder.agent} (session {holder.session}) "
-            f"since {holder.acquired_at} until {holder.expires_at}"
-        )
-
-
-def status_of(fields: Mapping[str, Value]) -> str:
-    """The status of a task; one without is pending."""
-    return str(fields.get("status") or "pending")
-
-
-def attempt_of(fields: Mapping[str, Value]) -> int:
-    """The number of the last claim according to the document, 0 before the first."""
-    return _whole(fields.get("attempt"))
-
-
-def timeout_of(fields: Mapping[str, Value], rules: Rules) -> float | None:
-    """After how many seconds a claim on the task may be taken back from a holder that lives."""
-    return span(fields.get("timeout")) or rules.timeout
-
-
-def standing(record: Record, lease: Lease | None, host: Host, rules: Rules) -> Standing:
-    """Who has the task, by its document and its lease together."""
-    status = status_of(record.fields)
-    if status in ENDED:
-        return Standing()
-    if lease and lease.holder and lease.holder.session:
-        if status in OPEN and attempt_of(record.fields) >= lease.attempt:
-            return Standing(lease.holder, f"its document was set to {status}")
-        ended = over(lease, host, rules.grace) or overdue(lease, host, timeout_of(record.fields, rules))
-        return Standing(lease.holder, ended)
-    if status != IN_PROGRESS:
-        return Standing()
-    note = _note(record, lease, host, 0.0)
-    known = lease is not None and lease.holder is not None and lease.holder.token == note.token
-    return Standing(note, over(lease, host, rules.grace) if known else None)
-
-
-def observed(record: Record, lease: Lease | None, host: Host, rules: Rules) -> Lease | None:
-    """The lease with the note that this machine saw the claim as it is; None when nothing is to be noted."""
-    if lease and lease.holder and lease.holder.session:
-        return watch(lease, host)
-    if status_of(record.fields) != IN_PROGRESS:
-        return None
-    note = _note(record, lease, host, rules.ttl)
-    if lease and lease.holder and lease.holder.token == note.token:
-        return watch(lease, host)
-    kept = lease or Lease(attempt_of(record.fields))
-    return watch(replace(kept, holder=note, seen={}), host)
-
-
-def reopened(fields: Mapping[str, Value]) -> Mapping[str, Value]:
-    """The fields that decide who may have the task once its present claim is over, which is pending then."""
-    if status_of(fields) not in OPEN | {IN_PROGRESS}:
-        return fields
-    unset = {path[0] for path in _unassign(fields)}
-    return {**{name: value for name, value in fields.items() if name not in unset}, "status": "pending"}
 
 
 def claim(
@@ -198,7 +93,7 @@ def claim(
         raise Unannounced(record, attempt)
     ttl = ttl or min(span(fields.get("ttl")) or rules.ttl, LONGEST_TTL)
     taken = take(lease, who, floor=attempt_of(fields), ttl=ttl, host=host, op=op)
-    return replace(_taken(record, taken, who, host), append=_left(record, now, host))
+    return replace(_taken(record, taken, who, host), append=leaving(record, now, host))
 
 
 def hold(record: Record, who: Claimant, host: Host, rules: Rules) -> Lease:
@@ -250,7 +145,7 @@ def complete(record: Record, lease: Lease, host: Host, result: Value, op: str | 
 
 def fail(record: Record, lease: Lease, host: Host, rules: Rules, error: str, op: str | None) -> Change:
     """End an attempt badly: pending again after a pause, or dead when it was the last one."""
-    log = _ended(f"attempt {lease.attempt} failed: {error}", "failed", record, lease.holder, host)
+    log = ending(f"attempt {lease.attempt} failed: {error}", "failed", record, lease.holder, host)
     changes: dict[Path, Value] = {("error",): error}
     if not spent(record.fields, lease, rules):
         pause = rules.backoff.delay(used(record.fields, lease), host.chance())
@@ -277,7 +172,7 @@ def release(
     set_: dict[Path, Value] = {
         ("status",): "pending",
         ("updated_at",): host.stamp(),
-        ("excused",): _whole(fields.get("excused")) + 1,
+        ("excused",): whole(fields.get("excused")) + 1,
         **_again(record, lease),
     }
     append: dict[Path, list[Value]] = {}
@@ -288,7 +183,7 @@ def release(
         reason = "; ".join(filter(None, [f"it lacks {', '.join(lacks)}", reason]))
     if reason:
         append["logs",] = [{"at": host.stamp(), "message": f"given back by {agent}: {reason}"}]
-    delete = (("started_at",), *_unassign(fields))
+    delete = (("started_at",), *made_by_claim(fields))
     return Change(set=set_, delete=delete, append=append, lease=drop(lease, op))
 
 
@@ -301,7 +196,7 @@ def recover(record: Record, host: Host, rules: Rules) -> Change | None:
     kept = lease or Lease(attempt_of(record.fields))
     if status_of(record.fields) != IN_PROGRESS:
         return Change(lease=drop(kept))
-    (log,) = _left(record, now, host)["logs",]
+    (log,) = leaving(record, now, host)["logs",]
     return _back(record, kept, host, rules, log, {}, None)
 
 
@@ -328,8 +223,8 @@ def retry(record: Record, host: Host, op: str | None) -> Change | None:
             ("updated_at",): host.stamp(),
             ("excused",): max(attempt_of(record.fields), lease.attempt if lease else 0),
         },
-        delete=(("completed_at",), ("progress",), ("started_at",), *_unassign(record.fields)),
-        append=_undone(record, host),
+        delete=(("completed_at",), ("progress",), ("started_at",), *made_by_claim(record.fields)),
+        append=repeating(record, host),
         lease=drop(lease or Lease(), op),
     )
 
@@ -337,13 +232,13 @@ def retry(record: Record, host: Host, op: str | None) -> Change | None:
 def spent(fields: Mapping[str, Value], lease: Lease | None, rules: Rules) -> bool:
     """Whether the present attempt is the last one that the retry limit allows."""
     limit = fields.get("retry_limit")
-    allowed = rules.retry_limit if limit is None else _whole(limit)
+    allowed = rules.retry_limit if limit is None else whole(limit)
     return used(fields, lease) >= allowed
 
 
 def used(fields: Mapping[str, Value], lease: Lease | None) -> int:
     """How many attempts count, with the present one."""
-    return max(attempt_of(fields), lease.attempt if lease else 0) - _whole(fields.get("excused"))
+    return max(attempt_of(fields), lease.attempt if lease else 0) - whole(fields.get("excused"))
 
 
 def recovery(after: Record, before: Standing) -> tuple[str, dict[str, Value]]:
@@ -357,12 +252,6 @@ def recovery(after: Record, before: Standing) -> tuple[str, dict[str, Value]]:
         "attempt": lease.attempt if lease else attempt_of(after.fields),
     }
     return ("task_dead" if status_of(after.fields) == "dead" else "task_recovered"), data
-
-
-def lease_of(record: Record) -> Lease | None:
-    """The lease that was read with the record."""
-    lease: Lease | None = record.lease
-    return lease
 
 
 def not_ready(record: Record, reasons: list[str], *, mine: bool = False) -> NotReady:
@@ -390,7 +279,7 @@ def _taken(record: Record, lease: Lease, who: Claimant, host: Host) -> Change:
     }
     reserved = bool(reopened(fields).get("assigned_agent"))
     if reserved:
-        # An assignment made before the claim stays when the claim ends; `_unassign` tells it by the stamps.
+        # An assignment made before the claim stays when the claim ends: `made_by_claim` tells by the stamps.
         started = now if fields.get("assigned_at") != now else timestamp(host.now() + 0.001)
     else:
         started = changes["assigned_at",] = now
@@ -398,7 +287,7 @@ def _taken(record: Record, lease: Lease, who: Claimant, host: Host) -> Change:
     unknown = lease.attempt - 1 - attempt_of(fields)
     if unknown > 0:
         # Attempts of which this document knows nothing (it was made anew, or git brought an old one back).
-        changes["excused",] = _whole(fields.get("excused")) + unknown
+        changes["excused",] = whole(fields.get("excused")) + unknown
     return Change(set=changes, lease=lease)
 
 
@@ -421,52 +310,10 @@ def _back(
             **changes,
             **_again(record, lease),
         },
-        delete=() if dead else (("started_at",), *_unassign(record.fields)),
+        delete=() if dead else (("started_at",), *made_by_claim(record.fields)),
         append={("logs",): [log]},
         lease=drop(lease, op),
     )
-
-
-def _left(record: Record, now: Standing, host: Host) -> dict[Path, list[Value]]:
-    """The line about the previous holder, for the task's own log."""
-    if now.holder is None or now.ended is None:
-        return {}
-    whose = f"{now.holder.agent} (session {now.holder.session})" if now.holder.session else now.holder.agent
-    message = f"taken from {whose or 'nobody known'}: {now.ended}"
-    return {("logs",): [_ended(message, "lost", record, now.holder, host)]}
-
-
-def _ended(message: str, outcome: str, record: Record, holder: Holder | None, host: Host) -> Value:
-    """A line of the task's log about the end of an attempt: what became of it, whose it was, how long it ran.
-
-    What agents achieve is worked out from these lines (see `outcomes`).
-    """
-    began = seconds_of(record.fields.get("started_at"))
-    line: dict[str, Value] = {"at": host.stamp(), "message": message, "outcome": outcome}
-    if holder and holder.agent:
-        line["agent"] = holder.agent
-    if began is not None:
-        line["duration_sec"] = max(0.0, round(host.now() - began, 3))
-    return line
-
-
-def _undone(record: Record, host: Host) -> dict[Path, list[Value]]:
-    """The line about a success that is to be repeated: the fields that tell of it go."""
-    fields = record.fields
-    if status_of(fields) not in DONE:
-        return {}
-    at = fields.get("completed_at") or host.stamp()
-    line: dict[str, Value] = {
-        "at": at,
-        "message": "it was completed and is done again",
-        "outcome": "completed",
-    }
-    if fields.get("assigned_agent"):
-        line["agent"] = fields["assigned_agent"]
-    began, ended = seconds_of(fields.get("started_at")), seconds_of(fields.get("completed_at"))
-    if began is not None and ended is not None:
-        line["duration_sec"] = max(0.0, round(ended - began, 3))
-    return {("logs",): [line]}
 
 
 def _at_once(record: Record, lease: Lease | None, host: Host, op: str | None) -> Change | None:
@@ -476,12 +323,6 @@ def _at_once(record: Record, lease: Lease | None, host: Host, op: str | None) ->
         return None
     kept = KEEP if op is None else (lease or Lease()).after(op)
     return Change(set={("updated_at",): host.stamp()}, delete=(("not_before",),), lease=kept)
-
-
-def _unassign(fields: Mapping[str, Value]) -> tuple[Path, ...]:
-    """What the end of a claim takes out: the assignment, when the claim itself had made it."""
-    by_claim = fields.get("assigned_at") is not None and fields.get("assigned_at") == fields.get("started_at")
-    return (("assigned_agent",), ("assigned_at",)) if by_claim else ()
 
 
 def _again(record: Record, lease: Lease) -> dict[Path, Value]:
@@ -507,33 +348,8 @@ def _adopt(lease: Lease | None, who: Claimant, host: Host, rules: Rules, attempt
     return replace(made, holder=holder, ops=lease.ops if lease else ())
 
 
-def _note(record: Record, lease: Lease | None, host: Host, ttl: float) -> Holder:
-    """Stands for the unknown holder of a task whose lease is lost.
-
-    Changes of its document are its signs of life.
-    """
-    now = host.now()
-    return Holder(
-        agent=str(record.fields.get("assigned_agent") or ""),
-        session="",
-        token=f"{attempt_of(record.fields)}-{record.version}",
-        ttl=ttl,
-        acquired_at=str(record.fields.get("started_at") or ""),
-        renewed_at=timestamp(now),
-        expires_at=timestamp(now + ttl),
-        beat=0,
-        host="",
-        boot="",
-        uptime=0.0,
-    )
-
-
 def _same(holder: Holder | None, who: Claimant) -> bool:
     return holder is not None and (holder.agent, holder.session) == (who.agent, who.session)
-
-
-def _whole(value: Any) -> int:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0
 
 
 def _items(value: Value) -> list[Value]:

@@ -15,7 +15,6 @@ from mdcoord.config import Config, load_config, project_folder
 from mdcoord.errors import ConfigError, InvalidName, NotFound, UsageError
 from mdcoord.host import Host
 from mdcoord.layout import Isolated, explicit_root, find_root, new_root, project_here, state_folder
-from mdcoord.lifecycle import Rules
 from mdcoord.model import KINDS, Value
 from mdcoord.records import EventRecord, TypedRecord
 from mdcoord.services.agents import Agents
@@ -25,6 +24,7 @@ from mdcoord.services.env import Env, Team
 from mdcoord.services.events import LOG, Events
 from mdcoord.services.notes import Contexts, MetricsDocuments, ProgressDocuments
 from mdcoord.services.tasks import Tasks
+from mdcoord.standing import Rules
 
 if TYPE_CHECKING:
     from mdcoord.aio import Async

@@ -23,7 +23,6 @@ from mdcoord.formats.brief import Brief, Check, Part
 from mdcoord.gate import FIELD as GATE
 from mdcoord.gate import REQUIRED as GATE_REQUIRED
 from mdcoord.leases import Lease
-from mdcoord.lifecycle import timeout_of
 from mdcoord.model import Value
 from mdcoord.projectfiles import FileText
 from mdcoord.readiness import DONE
@@ -31,6 +30,7 @@ from mdcoord.records import Context, Task
 from mdcoord.services.env import Env
 from mdcoord.services.notes import Contexts
 from mdcoord.services.tasks import Tasks
+from mdcoord.standing import timeout_of
 
 PIECE: Final = 64 * 1024
 """Bytes of one piece of material."""

@@ -9,10 +9,10 @@ from typing import Any, Protocol, Self
 
 from mdcoord.errors import ClaimLost, MdcoordError, NotFound
 from mdcoord.leases import Claimant, Lease
-from mdcoord.lifecycle import lease_of
 from mdcoord.model import Value
 from mdcoord.records import Task
 from mdcoord.services.beater import SHARE, Beater
+from mdcoord.standing import lease_of
 
 
 class Verbs(Protocol):

@@ -21,11 +21,8 @@ from mdcoord.errors import (
 )
 from mdcoord.leases import OVERDUE, Claimant, Lease
 from mdcoord.lifecycle import (
-    IN_PROGRESS,
     LONGEST_TTL,
-    Standing,
     Unannounced,
-    attempt_of,
     claim,
     complete,
     fail,
@@ -35,8 +32,6 @@ from mdcoord.lifecycle import (
     recovery,
     release,
     retry,
-    standing,
-    status_of,
 )
 from mdcoord.model import Change, Key, Path, Record, Value
 from mdcoord.readiness import conflicts, status_for_others
@@ -48,6 +43,7 @@ from mdcoord.services.env import Env
 from mdcoord.services.events import TASKS, announce
 from mdcoord.services.queue import Queue, Snapshot
 from mdcoord.services.roster import Member, Roster
+from mdcoord.standing import IN_PROGRESS, Standing, attempt_of, standing, status_of
 
 
 class Claims(Documents[Task]):

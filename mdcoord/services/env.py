@@ -8,9 +8,9 @@ from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide
 from mdcoord.errors import Busy, Conflict, InvalidDocument, UsageError
 from mdcoord.host import Host
 from mdcoord.leases import Claimant
-from mdcoord.lifecycle import Rules
 from mdcoord.model import ANY, Change, Expect, Key, Record
 from mdcoord.services.tally import Tally
+from mdcoord.standing import Rules
 
 
 @dataclass(frozen=True, slots=True)

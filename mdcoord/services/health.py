@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from mdcoord.lifecycle import attempt_of
 from mdcoord.model import KINDS, Value
 from mdcoord.outcomes import Figures, Outcome, grouped, outcomes
 from mdcoord.services.env import Env
+from mdcoord.standing import attempt_of
 
 COORDINATION: Final = "coordination"
 AGENTS: Final = "agents"

@@ -6,13 +6,22 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from mdcoord.errors import Conflict, MdcoordError, NothingReady, UsageError
-from mdcoord.lifecycle import reopened, standing, status_of
 from mdcoord.model import Change, Key, Record, Value
-from mdcoord.readiness import DONE, OPEN, conflicts, declined, dependencies, obstacles, rank, status_for_others
+from mdcoord.readiness import (
+    DONE,
+    OPEN,
+    conflicts,
+    declined,
+    dependencies,
+    obstacles,
+    rank,
+    status_for_others,
+)
 from mdcoord.records import Task
 from mdcoord.services.claims import Claims
 from mdcoord.services.documents import Names, path_of
 from mdcoord.services.events import TASKS, announce
+from mdcoord.standing import reopened, standing, status_of
 
 if TYPE_CHECKING:
     from mdcoord.graph import Node

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Final
 from mdcoord.conflicts import rivals_among
 from mdcoord.errors import MdcoordError
 from mdcoord.leases import Lease
-from mdcoord.lifecycle import IN_PROGRESS, observed, reopened, standing, status_of
 from mdcoord.model import Change, Key, Record
 from mdcoord.readiness import OPEN, StatusOf, declined, dependencies, obstacles, rank, statuses
 from mdcoord.services.env import Env
 from mdcoord.services.roster import Member
+from mdcoord.standing import IN_PROGRESS, observed, reopened, standing, status_of
 
 if TYPE_CHECKING:
     from mdcoord.assignment import Experience

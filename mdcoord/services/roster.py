@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mdcoord.errors import InvalidName, MdcoordError
 from mdcoord.leases import Lease, over
-from mdcoord.lifecycle import IN_PROGRESS, standing, status_of
 from mdcoord.model import Change, Key, Path, Record, Value
 from mdcoord.services.env import Env, Team
 from mdcoord.services.events import AGENTS, announce
+from mdcoord.standing import IN_PROGRESS, standing, status_of
 
 if TYPE_CHECKING:
     from mdcoord.breaker import Breaker

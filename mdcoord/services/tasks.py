@@ -14,7 +14,7 @@ from mdcoord.conflicts import rivals_among
 from mdcoord.errors import AlreadyExists, Conflict, UsageError
 from mdcoord.host import seconds_of, timestamp
 from mdcoord.leases import drop, held
-from mdcoord.lifecycle import IN_PROGRESS, LONGEST_TTL, reopened, standing, status_of
+from mdcoord.lifecycle import LONGEST_TTL
 from mdcoord.model import ANY, KEEP, Change, Expect, Key, Path, Record, Value
 from mdcoord.readiness import OPEN, Rivals, StatusOf, dependencies, obstacles, span, statuses
 from mdcoord.records import Own, Task
@@ -23,6 +23,7 @@ from mdcoord.services.documents import Names, path_of, texts
 from mdcoord.services.env import Env
 from mdcoord.services.events import TASKS, announce
 from mdcoord.services.planning import Planning, needed_after
+from mdcoord.standing import IN_PROGRESS, reopened, standing, status_of
 
 AUTO: Final = "auto"
 """`assign="auto"`: the agent that the configured strategy chooses."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mdcoord.errors import NotFound, TimedOut, UsageError
 from mdcoord.formats.workflowdef import Definition, Phase, TaskDef
-from mdcoord.lifecycle import IN_PROGRESS, status_of
 from mdcoord.model import Key, Record, Value
 from mdcoord.outlook import Outlook, reason
 from mdcoord.patience import Pause, patient, pauses
@@ -24,6 +23,7 @@ from mdcoord.records import Progress, Task
 from mdcoord.services.env import Env
 from mdcoord.services.outlooks import Outlooks
 from mdcoord.services.workflowrun import Made, Maker
+from mdcoord.standing import IN_PROGRESS, status_of
 
 if TYPE_CHECKING:
     from mdcoord.services.tasks import Tasks

@@ -10,10 +10,10 @@ from mdcoord.addressing import is_for, is_pending, recipient_of
 from mdcoord.backends.base import Backend
 from mdcoord.errors import Conflict, InvalidDocument, NotFound
 from mdcoord.host import Host, seconds_of
-from mdcoord.lifecycle import status_of
 from mdcoord.model import Record, Value
 from mdcoord.readiness import ENDED, dependencies, task_id
 from mdcoord.records import Agent
+from mdcoord.standing import status_of
 
 Due = Callable[[Record], bool]
 

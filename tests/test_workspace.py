@@ -13,7 +13,15 @@ import pytest
 from contract.fakes import FakeHost
 
 from mdcoord.backends.memory import MemoryBackend
-from mdcoord.errors import BackendUnavailable, ConfigError, NotFound, QueryError, UsageError
+from mdcoord.errors import (
+    BackendUnavailable,
+    ConfigError,
+    InvalidDocument,
+    NotFound,
+    NothingReady,
+    QueryError,
+    UsageError,
+)
 from mdcoord.model import Key
 from mdcoord.workspace import Workspace
 
@@ -362,7 +370,7 @@ def test_what_is_wrong(w: Workspace, host: FakeHost) -> None:
         "round": {"depends_on": ["circle"]},
         "second": {"task_id": "9"},
     }.items():
-        backend.create("task", fields, name=name)
+        backend.create("task", {"title": name, **fields}, name=name)
     backend.create("task", {}, name="broken")
     backend.put_text(Key("task", "broken"), "---\na: 1\na: 2\n---\n")
     found = w.check()
@@ -383,6 +391,34 @@ def test_what_is_wrong(w: Workspace, host: FakeHost) -> None:
     assert all(finding.message and finding.as_dict()["path"] == finding.path for finding in found)
 
 
+def test_values_that_known_fields_cannot_have(tmp_path: Path) -> None:
+    with Workspace.create(tmp_path) as w:
+        assert w.root is not None
+        w.tasks.create("Train", id="train", priority=5, fields={"progress": 0.5, "colour": ["red"]})
+        path = w.root / "task-train.md"
+        text = path.read_text()
+        for old, new in {
+            "title: Train": "title: [Train]",
+            "priority: 5": "priority: high",
+            "status: pending": "status: penidng",
+            "progress: 0.5": "progress: 7\ndepends_on: data\nnot_before: soon",
+        }.items():
+            assert old in text
+            text = text.replace(old, new)
+        path.write_text(text)
+        os.utime(path, (1, 1))
+        found = {finding.message: finding for finding in w.check()}
+        assert [message.split(" ")[0] for message in found] == [
+            *("title", "status", "priority", "progress", "depends_on", "not_before")
+        ]
+        assert "priority is to be a number, not 'high'" in found
+        for message, finding in found.items():
+            assert finding.path == str(path)
+            assert text.splitlines()[(finding.line or 0) - 1].startswith(message.split(" ")[0] + ":")
+        path.write_text(text.replace("title: [Train]\n", ""))
+        assert "there is no title" in [finding.message for finding in w.check()]
+
+
 def test_checking_some_files(tmp_path: Path) -> None:
     with Workspace.create(tmp_path) as w:
         assert w.root is not None
@@ -394,6 +430,42 @@ def test_checking_some_files(tmp_path: Path) -> None:
         (finding,) = w.check([w.root / "task-two.md"])
         assert finding.path.endswith("task-two.md")
         assert finding.line == 3
+
+
+def test_an_older_version_put_back(tmp_path: Path) -> None:
+    with Workspace.create(tmp_path, agent="ada") as w:
+        assert w.root is not None
+        file = w.root / "task-one.md"
+        w.tasks.create("x", id="one")
+        old = file.read_bytes()
+        w.tasks.update("one", {"priority": 5, "title": "y"})
+        file.write_bytes(old)
+        (finding,) = w.check()
+        assert finding.path == str(file)
+        assert "older than what the tool wrote (priority, title, updated_at)" in finding.message
+        assert w.tasks.get("one").title == "y"
+        w.tasks.update("one", {"priority": 0, "title": "x"})
+        assert w.check() == []
+        assert (w.tasks.get("one").title, w.tasks.get("one").priority) == ("x", 0)
+
+
+def test_a_task_whose_file_was_emptied(tmp_path: Path) -> None:
+    with Workspace.create(tmp_path, agent="ada") as w:
+        assert w.root is not None
+        file = w.root / "task-one.md"
+        w.tasks.create("x", id="one")
+        whole = file.read_bytes()
+        file.write_bytes(b"")
+        os.utime(file, (1, 1))
+        with pytest.raises(InvalidDocument):
+            w.tasks.claim("one")
+        with pytest.raises(NothingReady):
+            w.tasks.claim()
+        assert [finding.line for finding in w.check()] == [1]
+        file.write_bytes(whole)
+        with w.tasks.claim() as claim:
+            assert claim.task.title == "x"
+            claim.complete()
 
 
 def test_claims_in_two_places(tmp_path: Path) -> None:

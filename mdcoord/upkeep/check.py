@@ -64,6 +64,7 @@ def check_workspace(
         findings += _unreadable(listing)
         findings += _duplicates(kind, listing.records)
         findings += _future(listing.records, host.now())
+        findings += _overruled(backend, listing.records)
     findings += _dependencies(tasks)
     findings += _logs(backend)
     findings += _set_aside(backend)
@@ -116,6 +117,18 @@ def _future(records: Sequence[Record], now: float) -> Iterator[Finding]:
                     f"{name} lies in the future: {record.fields[name]} (now it is {timestamp(now)})",
                     hint="correct it, or the clock of the machine that wrote it",
                 )
+
+
+def _overruled(backend: Backend, records: Sequence[Record]) -> Iterator[Finding]:
+    for record in records:
+        names = backend.overruled(record)
+        if names:
+            yield Finding(
+                _path(record),
+                f"its text is older than what the tool wrote ({', '.join(names)}); "
+                "the updates since count, and come back with the next write",
+                hint="to go back on purpose, set these fields with the tool (`mdcoord task update`)",
+            )
 
 
 def _dependencies(tasks: Sequence[Record]) -> Iterator[Finding]:

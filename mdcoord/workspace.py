@@ -75,6 +75,7 @@ class Workspace:
             stale_after=self.config.stale_after,
             lock_timeout=self.config.lock_timeout,
             all_events=self.config.events == "all",
+            counting=self.config.metrics_enabled,
         )
         self.tasks = Tasks(self._env)
         self.agents = Agents(self._env)

@@ -128,7 +128,7 @@ class Config:
     # Section `monitoring`.
 
     metrics_enabled: bool = _setting("monitoring.metrics_enabled", Flag(), True)
-    """Whether durations and outcomes of tasks are recorded."""
+    """Whether processes count what goes wrong: races and claims that were lost, conflicts, locks in use."""
 
     log_level: str = _setting(
         "monitoring.log_level", Choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO"

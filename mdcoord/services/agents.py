@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from mdcoord.errors import UsageError
+from mdcoord.host import timestamp
 from mdcoord.model import Change, Path, Record, Value
 from mdcoord.records import Agent, Own
 from mdcoord.services.documents import Documents, path_of, texts
@@ -153,13 +154,18 @@ class Agents(Documents[Agent]):
 
     def _as_it_is(self, record: Record, known: Activities) -> Agent:
         facts: Own = {
-            "_stale": lambda: self._silent(record),
+            "_stale": lambda: self._silent(record, known),
+            "_last_seen": lambda: self._seen(record, known),
             "_presence": lambda: self._crew.presence(record, known),
         }
         return super()._typed(self._crew.as_it_is(record, known), facts)
 
-    def _silent(self, record: Record) -> bool:
-        seen = Agent(record).seen
+    def _seen(self, record: Record, known: Activities) -> str | None:
+        seen = self._crew.seen(record, known)
+        return None if seen is None else timestamp(seen)
+
+    def _silent(self, record: Record, known: Activities) -> bool:
+        seen = self._crew.seen(record, known)
         return seen is not None and seen < self._env.host.now() - self._env.stale_after
 
     def _name(self, name: str | None) -> str:

@@ -92,6 +92,14 @@ class Crew:
             states.append(presence(Sign(activity.ended[-1].ended), host))
         return next((state for state in (ONLINE, STALE) if state in states), OFFLINE)
 
+    def seen(self, record: Record, known: Activities) -> float | None:
+        """When the agent gave its last sign of life, also by its claims, in seconds since 1970."""
+        activity, instance = known.get(record.key.id, Activity()), self._instances.get(record.key.id)
+        signs = [sign.seen for sign in self._signs(activity.active)]
+        signs += [seconds_of(instance.last_seen) if instance else None]
+        signs += [outcome.ended for outcome in activity.ended[-1:]]
+        return max((sign for sign in signs if sign is not None), default=None)
+
     def candidates(self) -> Sequence[Candidate]:
         """The agents to whom a task may be assigned: those that are there and whose breaker is not open."""
         now, known = self._env.host.now(), self.activities()

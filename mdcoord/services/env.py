@@ -32,7 +32,7 @@ class Env:
     """One caller on one backend.
 
     `stale_after` is in seconds, and so is `lock_timeout`, the longest wait for a document's lock.
-    `all_events` publishes the routine events of tasks, too.
+    `all_events` publishes the routine events of tasks, too; `counting` counts what goes wrong (see `tally`).
     """
 
     backend: Backend
@@ -45,9 +45,10 @@ class Env:
     stale_after: float = 3600.0
     lock_timeout: float = DEFAULT_WAIT
     all_events: bool = False
+    counting: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tally", Tally(self.backend))
+        object.__setattr__(self, "tally", Tally(self.backend, enabled=self.counting))
 
     def write(self, key: Key, change: Change | Decide, expect: Expect = ANY) -> Record:
         """`Backend.write`, waiting for the lock as long as the caller is ready to, and counting refusals."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from mdcoord.errors import Conflict, MdcoordError, NothingReady, UsageError
@@ -26,6 +27,9 @@ from mdcoord.standing import reopened, standing, status_of
 if TYPE_CHECKING:
     from mdcoord.graph import Node
 
+FEW: Final = 30
+"""So many tasks are read one by one before all are listed: most tasks wait for few others."""
+
 
 class Planning(Claims):
     """What a coordinator asks about tasks and does with them."""
@@ -36,14 +40,16 @@ class Planning(Claims):
         """Why a task cannot be claimed now (by this agent), each reason a phrase; empty when it can be.
 
         Tells also what is further back: a failed task on which one depends that this one waits for, or a
-        circle. Raises NotFound.
+        circle. Without `can`, what the agent registered counts. Raises NotFound.
         """
         record = self._backend.read(self._key(name))
         env = self._env
         now = standing(record, record.lease, env.host, env.rules)
         if not now.free:
             return [now.describe()]
-        fields = reopened(record.fields)
+        fields, member = reopened(record.fields), self._roster.member(agent) if agent else None
+        if can is None and member and member.capabilities:
+            can = member.capabilities
         reasons = obstacles(
             *(fields, self._status, env.host.stamp(), can, agent),
             fallback=env.rules.fallback_after,
@@ -52,7 +58,6 @@ class Planning(Claims):
         reasons += self._further_back(record)
         if agent and declined(fields, agent):
             reasons.append(f"{agent} gave it back because it lacks what the task needs")
-        member = self._roster.member(agent) if agent else None
         refusal = self._roster.refusal(member) if member else None
         return [*reasons, *([refusal] if refusal else [])]
 
@@ -183,12 +188,16 @@ class Planning(Claims):
             return
         from mdcoord.graph import cycle, graph_of
 
-        known = graph_of(self._backend.list("task", max_age=1.0).records)
+        listed = cache(lambda: graph_of(self._backend.list("task", max_age=1.0).records))
+        read: list[str] = []
 
         def depends_on(name: str) -> Iterable[str]:
             if name == key.id:
                 return wanted
-            return known[name].depends_on if name in known else ()
+            if len(read) < FEW:
+                read.append(name)
+                return self._needed(name)
+            return listed()[name].depends_on if name in listed() else ()
 
         circle = cycle(key.id, depends_on)
         if circle:

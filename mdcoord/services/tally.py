@@ -35,8 +35,9 @@ COUNTED: Final = (
 class Tally:
     """The numbers of one process. Safe to use from several threads."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, *, enabled: bool = True) -> None:
         self._backend = backend
+        self._enabled = enabled
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._flushed = time.monotonic()
@@ -56,7 +57,7 @@ class Tally:
             self._look()
             counts, self._counts = self._counts, Counter()
             self._flushed = time.monotonic()
-        if not counts:
+        if not (counts and self._enabled):
             return
         try:
             self._backend.keep(*MEMO, lambda memo: _sum(memo, counts), wait=1.0)

@@ -11,6 +11,7 @@ from mdcoord.backends.base import Backend
 from mdcoord.errors import Conflict, InvalidDocument, NotFound
 from mdcoord.host import Host, seconds_of
 from mdcoord.model import Record, Value
+from mdcoord.outcomes import outcomes
 from mdcoord.readiness import ENDED, dependencies, task_id
 from mdcoord.records import Agent
 from mdcoord.standing import status_of
@@ -60,6 +61,7 @@ def archive_old(
     due = [record for record in tasks if _ended(record, since)]
     waiting = [record.key.name for record in due if {record.key.id, task_id(record.fields)} & needed]
     working = {str(r.fields.get("assigned_agent")) for r in tasks if status_of(r.fields) not in ENDED}
+    working |= {outcome.agent for outcome in outcomes(tasks, since)}  # also who ended a task lately
     agents = [
         record
         for record in backend.list("agent").records

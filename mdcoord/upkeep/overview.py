@@ -47,6 +47,7 @@ def _agent(agent: Agent) -> dict[str, Value]:
         "agent_id": agent.id,
         "status": agent.status,
         "last_heartbeat": agent.last_heartbeat or agent.last_updated,
+        "last_seen": agent["_last_seen"],
         "presence": agent.presence,
         "tasks": [
             task["task_id"] for task in agent.active_tasks if isinstance(task, dict) and "task_id" in task

@@ -124,7 +124,7 @@ def remove(call: Call, name: str) -> None:
 
 def _row(found: Agent) -> tuple[str, ...]:
     workload = found.metrics.get("workload_pct")
-    seen = age(found.last_heartbeat or found.last_updated)
+    seen = age(found["_last_seen"])
     return (
         found.id,
         found.status or "",

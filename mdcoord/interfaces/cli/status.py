@@ -81,7 +81,7 @@ def _agent(item: dict[str, Any]) -> tuple[str, ...]:
     if item["breaker"] != "CLOSED":
         status += f" (breaker {item['breaker'].lower().replace('_', ' ')})"
     tasks = ", ".join(item["tasks"])
-    return (item["agent_id"], status, item["presence"], age(item["last_heartbeat"]) + stale, tasks)
+    return (item["agent_id"], status, item["presence"], age(item["last_seen"]) + stale, tasks)
 
 
 def _unreadable(item: dict[str, Any]) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def show(call: Call, id: str) -> None:
     task = tasks.get(id)
 
     def text() -> str:
-        reasons = tasks.why(id) if task.status == "pending" else []
+        reasons = tasks.why(id, agent=call.named_agent) if task.status == "pending" else []
         return details(task, **_claim(task), ready=_ready(task, reasons))
 
     put(call, task.as_dict(), text)

@@ -4,7 +4,8 @@
 a value of another type than its attribute promises reads as absent there; `task["priority"]` has it as it is.
 
 mdcoord's own facts stand beside the fields with an underscore: `_kind`, `_id`, `_version`, `_path`, `_body`,
-and `_ready` and `_stale` for tasks, `_presence`, `_last_seen` and `_stale` for agents.
+and `_ready` and `_stale` for tasks, `_presence`, `_last_seen` and `_stale` for agents. They win over a key that somebody
+wrote: programs rely on them.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ Own = Mapping[str, Callable[[], Value]]
 """Facts that are worked out when asked for: `_ready`, `_stale`."""
 
 
-class _Field(Generic[T]):
-    """An attribute that reads the field of its own name."""
+class Field(Generic[T]):
+    """An attribute that reads the field of its own name, whose values are `shape` in words."""
 
-    def __init__(self, types: tuple[type, ...], default: Callable[[], T]) -> None:
+    def __init__(self, shape: str, types: tuple[type, ...], default: Callable[[], T]) -> None:
+        self.shape = shape
         self._types = types
         self._default = default
 
@@ -33,35 +35,38 @@ class _Field(Generic[T]):
         self._name = name
 
     @overload
-    def __get__(self, record: None, owner: type) -> _Field[T]: ...
+    def __get__(self, record: None, owner: type) -> Field[T]: ...
     @overload
     def __get__(self, record: TypedRecord, owner: type) -> T: ...
-    def __get__(self, record: TypedRecord | None, owner: type) -> T | _Field[T]:
+    def __get__(self, record: TypedRecord | None, owner: type) -> T | Field[T]:
         if record is None:
             return self
         value: Any = record.fields.get(self._name)
-        wrong = not isinstance(value, self._types) or (isinstance(value, bool) and bool not in self._types)
-        return self._default() if wrong else value
+        return value if self.fits(value) else self._default()
+
+    def fits(self, value: object) -> bool:
+        """Whether a value is of the type that the attribute promises."""
+        return isinstance(value, self._types) and not isinstance(value, bool)
 
 
-def _text() -> _Field[str | None]:
-    return _Field[str | None]((str,), lambda: None)
+def _text() -> Field[str | None]:
+    return Field[str | None]("a text", (str,), lambda: None)
 
 
-def _number() -> _Field[float | None]:
-    return _Field[float | None]((int, float), lambda: None)
+def _number() -> Field[float | None]:
+    return Field[float | None]("a number", (int, float), lambda: None)
 
 
-def _whole() -> _Field[int]:
-    return _Field[int]((int,), int)
+def _whole() -> Field[int]:
+    return Field[int]("a whole number", (int,), int)
 
 
-def _list() -> _Field[list[Any]]:
-    return _Field[list[Any]]((list,), list)
+def _list() -> Field[list[Any]]:
+    return Field[list[Any]]("a list", (list,), list)
 
 
-def _mapping() -> _Field[dict[str, Any]]:
-    return _Field[dict[str, Any]]((dict,), dict)
+def _mapping() -> Field[dict[str, Any]]:
+    return Field[dict[str, Any]]("a mapping", (dict,), dict)
 
 
 class TypedRecord(Mapping[str, Any]):
@@ -105,13 +110,11 @@ class TypedRecord(Mapping[str, Any]):
         return self.record.path
 
     def __getitem__(self, name: str) -> Value:
-        if name in self.record.fields:
-            return self.record.fields[name]
         if name in self._own:
             return self._own[name]()
         if name in _FACTS:
             return _FACTS[name](self.record)
-        raise KeyError(name)
+        return self.record.fields[name]
 
     def __iter__(self) -> Iterator[str]:
         yield from self.record.fields
@@ -131,8 +134,10 @@ class TypedRecord(Mapping[str, Any]):
         """The porcelain form: the fields at the top level, mdcoord's own facts beside them."""
         # The same as dict(self) at a fraction of the cost: lists of ten thousand are printed by it.
         fields = self.record.fields
-        facts = {name: _FACTS[name](self.record) for name in _LISTED if name not in fields}
-        return {**fields, **facts, **{name: own() for name, own in self._own.items() if name not in fields}}
+        facts = {
+            name: fact(self.record) for name, fact in _FACTS.items() if name in _LISTED or name in fields
+        }
+        return {**fields, **facts, **{name: own() for name, own in self._own.items()}}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} {self.fields.get('title') or self.fields.get('status')}>"

@@ -22,7 +22,7 @@ FLOORS = [
         *("formats", "config", "host", "leases", "readiness", "lifecycle", "records", "layout", "aio"),
         *("presence", "breaker", "assignment", "graph", "conflicts", "outcomes", "backoff", "standing", "endings", "gate"),
         *("patience", "addressing", "phases", "outlook"),
-        *("acceptance", "projectfiles"),
+        *("acceptance", "projectfiles", "shapes"),
     },
     {"backends"},
     {"services", "upkeep"},

@@ -379,7 +379,7 @@ def test_what_files_say_is_marked_as_data(root: Path, workspace: Workspace) -> N
     workspace.agents.register("eve", type=order, status=order)
     workspace.events.publish("training", "step", text=order)
     workspace.context.set("shared", {order: order})
-    workspace.tasks.create("done", id="done", fields={"status": order})
+    workspace.backend.create("task", {"title": "done", "status": order}, name="done")
     asked: list[tuple[str, dict[str, Any]]] = [
         ("claim_task", {"id": "bad"}),
         ("update_task", {"id": "bad", "progress": 0.5}),

@@ -72,11 +72,13 @@ def test_own_facts_stand_beside_the_fields() -> None:
     assert len(found) == len(list(found)) == 7
 
 
-def test_a_field_named_like_a_fact_stays() -> None:
-    found = task(_id="by hand")
-    assert found["_id"] == "by hand"
-    assert found.as_dict()["_id"] == "by hand"
-    assert found.id == "train"
+def test_the_facts_win_over_fields_of_their_names() -> None:
+    found = Task(task(_id="by hand", _body="x", _ready="x", _mine=1).record, {"_ready": lambda: True})
+    facts = {"_id": "train", "_body": "the body\n", "_ready": True, "_mine": 1}
+    assert {name: found[name] for name in facts} == facts
+    assert found.as_dict() == dict(found)
+    assert found.as_dict().items() >= facts.items()
+    assert len(found) == len(list(found)) == len(found.as_dict())
 
 
 def test_facts_are_worked_out_when_asked_for() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from contract.fakes import FakeHost
@@ -334,3 +335,80 @@ def test_events(w: Workspace, host: FakeHost) -> None:
     assert [event["step"] for event in w.events.last("events-training", 1)] == [2]
     with pytest.raises(NotFound):
         w.events.tail("nothing")
+
+
+# -- what known fields can hold
+
+BAD: list[dict[Any, Any]] = [
+    {"priority": "high"},
+    {"priority": True},
+    {"progress": 7},
+    {"progress": "half"},
+    {"depends_on": "train"},
+    {"depends_on": [["a"]]},
+    {"needs": "gpu"},
+    {"title": ["x"]},
+    {"title": " "},
+    {"title": None},
+    {"status": "penidng"},
+    {"status": ["pending"]},
+    {"not_before": "soon"},
+    {"retry_limit": -1},
+    {"timeout": "long"},
+    {"metadata": "text"},
+    {"title.x": 1},
+    {"_id": "other"},
+    {"_mine.x": 1},
+]
+
+
+@pytest.mark.parametrize("wrong", BAD, ids=str)
+def test_what_a_known_field_cannot_hold_is_refused(w: Workspace, wrong: dict[Any, Any]) -> None:
+    before = w.tasks.create("Train", id="train")
+    with pytest.raises(UsageError):
+        w.tasks.update("train", {"colour": "red", **wrong})
+    assert w.tasks.get("train") == before
+    with pytest.raises(UsageError):
+        w.tasks.create(
+            "Other", id="other", fields={name.split(".")[0]: value for name, value in wrong.items()}
+        )
+    assert len(w.tasks.list()) == 1
+
+
+def test_what_a_known_field_can_hold(w: Workspace) -> None:
+    w.tasks.create("Train", id="train", fields={"colour": [1], "status": "done", "timeout": "30m"})
+    fields = {
+        "priority": 0.5,
+        "progress": 1,
+        "depends_on": [7],
+        "title": "T",
+        "metadata.loss": 1,
+        "eta": None,
+    }
+    task = w.tasks.update("train", fields, append={"needs": ["gpu"]})
+    assert (task["priority"], task.depends_on, task.needs) == (0.5, [7], ["gpu"])
+
+
+def test_what_is_refused_in_other_ways(w: Workspace) -> None:
+    w.tasks.create("Train", id="train")
+    w.agents.register("ada")
+    with pytest.raises(UsageError, match="needs a title"):
+        w.tasks.update("train", delete=["title"])
+    with pytest.raises(UsageError, match="title is to be a text"):
+        w.tasks.update("train", append={"title": ["x"]})
+    with pytest.raises(UsageError, match="task_id"):
+        w.tasks.create("x", id="one", fields={"task_id": "two"})
+    with pytest.raises(UsageError, match="_presence"):
+        w.agents.set("ada", _presence="online")
+    with pytest.raises(UsageError, match="capabilities is to be a list"):
+        w.agents.register("bob", capabilities="gpu")
+    with pytest.raises(UsageError, match="blockers is to be a list"):
+        w.progress.set("p", blockers="none")
+    with pytest.raises(UsageError, match="_id"):
+        w.messages.send("GENERAL", "x", to="bob", fields={"_id": 1})
+
+
+def test_a_key_with_an_underscore_can_be_taken_out(w: Workspace) -> None:
+    w.backend.create("task", {"title": "x", "_id": "mine"}, name="one")
+    assert w.tasks.get("one")["_id"] == "one"
+    assert "_id" not in w.tasks.update("one", delete=["_id"]).fields

@@ -361,7 +361,7 @@ def test_a_good_workspace(w: Workspace) -> None:
 def test_what_is_wrong(w: Workspace, host: FakeHost) -> None:
     backend = w.backend
     assert isinstance(backend, MemoryBackend)
-    for name, fields in {
+    documents: dict[str, dict[str, Any]] = {
         "ahead": {"created_at": "2036-01-01T00:00:00Z"},
         "circle": {"depends_on": ["round"]},
         "first": {"task_id": "task-9"},
@@ -369,7 +369,8 @@ def test_what_is_wrong(w: Workspace, host: FakeHost) -> None:
         "past": {"depends_on": ["nobody"], "status": "completed"},
         "round": {"depends_on": ["circle"]},
         "second": {"task_id": "9"},
-    }.items():
+    }
+    for name, fields in documents.items():
         backend.create("task", {"title": name, **fields}, name=name)
     backend.create("task", {}, name="broken")
     backend.put_text(Key("task", "broken"), "---\na: 1\na: 2\n---\n")
@@ -394,6 +395,7 @@ def test_what_is_wrong(w: Workspace, host: FakeHost) -> None:
 def test_values_that_known_fields_cannot_have(tmp_path: Path) -> None:
     with Workspace.create(tmp_path) as w:
         assert w.root is not None
+        w.tasks.create("Data", id="data")
         w.tasks.create("Train", id="train", priority=5, fields={"progress": 0.5, "colour": ["red"]})
         path = w.root / "task-train.md"
         text = path.read_text()

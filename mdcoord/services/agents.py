@@ -99,8 +99,7 @@ class Agents(Documents[Agent]):
         """
         name = self._name(name)
         changes = {path_of(field): value for field, value in fields.items()}
-        for path in changes:
-            self._refuse(path)
+        self._check(Change(set=changes))
         before: list[Value] = []
         stamped = self._with_figures({**changes, ("last_updated",): self._env.host.stamp()})
 

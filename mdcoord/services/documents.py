@@ -10,6 +10,7 @@ from mdcoord.errors import AlreadyExists, NotFound, UsageError
 from mdcoord.model import ANY, ID_FIELD, KEEP, Change, Expect, Key, Path, Record, Value
 from mdcoord.records import TYPES, Own, TypedRecord
 from mdcoord.services.env import Env
+from mdcoord.shapes import fault_of
 
 R = TypeVar("R", bound=TypedRecord)
 
@@ -77,7 +78,8 @@ class Documents(Generic[R]):
     ) -> R:
         """Change fields of a document, and the stamp of its last change. `expect` is a version as read.
 
-        Raises NotFound, Conflict, Busy, InvalidDocument, and UsageError for a field that names the document.
+        Raises NotFound, Conflict, Busy, InvalidDocument, and UsageError for a field that names the document,
+        and for a value that does not belong into a known one.
         """
         change = Change(
             set={path_of(key): value for key, value in (set or {}).items()},
@@ -85,8 +87,7 @@ class Documents(Generic[R]):
             append={path_of(key): [*items] for key, items in (append or {}).items()},
             body=body,
         )
-        for path in (*change.set, *change.delete, *change.append):
-            self._refuse(path)
+        self._check(change)
         return self._write(self._key(name), change, expect)
 
     def remove(self, name: str) -> str:
@@ -96,6 +97,19 @@ class Documents(Generic[R]):
     def text(self, name: str) -> str:
         """The exact text of a document. Raises NotFound."""
         return self._backend.text(self._key(name))
+
+    def _check(self, change: Change) -> None:
+        """Raise UsageError for what a caller must not change, and for values that a field cannot have."""
+        for path in (*change.set, *change.append):
+            if str(path[0]).startswith("_"):
+                raise UsageError(
+                    f"{path[0]} cannot be set: names like that are for mdcoord's own facts",
+                    hint="use a name that does not begin with _",
+                )
+        for path in (*change.set, *change.append, *change.delete):
+            self._refuse(path)
+        if (wrong := fault_of(self.kind, change)) is not None:
+            raise UsageError(wrong, hint="nothing was changed")
 
     def _refuse(self, path: Path) -> None:
         if path[0] in ("schema", ID_FIELD[self.kind]):
@@ -112,6 +126,7 @@ class Documents(Generic[R]):
 
     def _put(self, name: str, fields: Mapping[str, Value], change: Change | Decide) -> R:
         """Change a document, or make it with `fields` where there is none."""
+        self._check(Change(set={(field,): value for field, value in fields.items()}))
         try:
             key = self._key(name)
         except NotFound:

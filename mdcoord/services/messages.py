@@ -108,6 +108,7 @@ class Messages(Documents[Message]):
             "created_at": self._env.host.stamp(),
             "in_reply_to": None if reply_to is None else self._answered(reply_to),
         }
+        self._check(Change(set={(name,): value for name, value in (fields or {}).items()}))
         sent = {**{name: value for name, value in given.items() if value is not None}, **(fields or {})}
         try:
             record = self._backend.create("message", sent, name=id)

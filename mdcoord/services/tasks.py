@@ -70,7 +70,7 @@ class Tasks(Planning):
         a look at all of them to find out. Raises AlreadyExists, InvalidName, UsageError (also for tasks that
         would wait for each other), and with `auto` NothingReady.
         """
-        if not title.strip():
+        if not isinstance(title, str) or not title.strip():
             raise UsageError("a task needs a title", hint="say in a few words what is to be done")
         if isinstance(priority, bool) or not isinstance(priority, int | float):
             raise UsageError(
@@ -105,6 +105,8 @@ class Tasks(Planning):
             "acceptance": texts(acceptance, "acceptance"),
         }
         kept = {name: value for name, value in given.items() if value is not None and value != []}
+        further: dict[Path, Value] = {(name,): value for name, value in (fields or {}).items()}
+        self._check(Change(set=further))
         whole = {**kept, **(fields or {})}
         name = _name_of(key) if id is None and key is not None else id
         if name is not None and not acyclic:  # nobody can depend on a task whose name is yet to be found

@@ -11,11 +11,13 @@ from typing import Final
 from mdcoord.backends.base import Backend, Listing
 from mdcoord.config import Config
 from mdcoord.config.problems import unknown_keys
+from mdcoord.errors import MdcoordError
 from mdcoord.host import Host, seconds_of, timestamp
 from mdcoord.layout import STATE, second_state
 from mdcoord.leases import MAX_SKEW
 from mdcoord.model import ID_FIELD, KINDS, Record, Value
 from mdcoord.readiness import ENDED, dependencies, statuses
+from mdcoord.shapes import faults
 
 STAMPS: Final = (
     "created_at",
@@ -49,9 +51,9 @@ def check_workspace(
 ) -> list[Finding]:
     """Everything that is found, by path.
 
-    Files that cannot be read, logs with problems, duplicate ids, dependencies on tasks that do not exist or
-    in a circle, stamps in the future, keys of the configuration that are no settings, and a second place with
-    claims (for a workspace that has a root).
+    Files that cannot be read, logs with problems, duplicate ids, known fields with values that cannot be
+    used, dependencies on tasks that do not exist or in a circle, stamps in the future, keys of the
+    configuration that are no settings, and a second place with claims (for a workspace that has a root).
     """
     findings: list[Finding] = list(_second_state(root)) if root else []
     findings += _settings(config) if config else ()
@@ -65,6 +67,7 @@ def check_workspace(
         findings += _duplicates(kind, listing.records)
         findings += _future(listing.records, host.now())
         findings += _overruled(backend, listing.records)
+        findings += _misshapen(backend, listing.records)
     findings += _dependencies(tasks)
     findings += _logs(backend)
     findings += _set_aside(backend)
@@ -117,6 +120,27 @@ def _future(records: Sequence[Record], now: float) -> Iterator[Finding]:
                     f"{name} lies in the future: {record.fields[name]} (now it is {timestamp(now)})",
                     hint="correct it, or the clock of the machine that wrote it",
                 )
+
+
+def _misshapen(backend: Backend, records: Sequence[Record]) -> Iterator[Finding]:
+    for record in records:
+        for name, wrong in faults(record.key.kind, record.fields):
+            yield Finding(
+                _path(record),
+                wrong,
+                _line_of(backend, record, name),
+                hint="correct it; a value that cannot be used may count as none",
+            )
+
+
+def _line_of(backend: Backend, record: Record, name: str) -> int | None:
+    """The line of a field in its file, where it stands at the beginning of one."""
+    try:
+        lines = backend.text(record.key).splitlines()
+    except MdcoordError:
+        return None  # it went away, or changed so that it cannot be read
+    starts = (f"{name}:", f'"{name}":', f"'{name}':")
+    return next((number for number, line in enumerate(lines, 1) if line.startswith(starts)), None)
 
 
 def _overruled(backend: Backend, records: Sequence[Record]) -> Iterator[Finding]:

@@ -239,7 +239,7 @@ class ClaimsContract(WorkspacesBase):
             self.claim(w)
 
     def test_a_dependency_by_its_id_field(self, w: Workspace) -> None:
-        w.tasks.create("Data", id="process-data", fields={"task_id": "task-122"})
+        w.backend.create("task", {"title": "Data", "task_id": "task-122"}, name="process-data")
         w.tasks.create("Train", id="train", depends_on=["task-122"])
         self.claim(w, "task-122").complete()
         assert w.tasks.get("train").ready
@@ -247,7 +247,7 @@ class ClaimsContract(WorkspacesBase):
 
     @pytest.mark.parametrize("status", ["completed", "failed", "dead", "cancelled", "blocked"])
     def test_only_pending_tasks_are_handed_out(self, w: Workspace, status: str) -> None:
-        w.tasks.create("Train", id="train", fields={"status": status})
+        w.backend.create("task", {"title": "Train", "status": status}, name="train")
         with pytest.raises(NothingReady):
             self.claim(w)
         with pytest.raises(NotReady, match=f"its status is {status}"):

@@ -165,7 +165,7 @@ class FailuresContract(WorkspacesBase):
 
     def test_a_task_has_its_own_ttl(self, w: Workspace, host: FakeHost, opened: Open) -> None:
         w.tasks.create("x", id="one", ttl="1m")
-        w.tasks.create("x", id="two", fields={"ttl": "no duration"})
+        w.backend.create("task", {"title": "x", "ttl": "no duration"}, name="two")
         assert self.claim(w, "one").ttl == 60
         assert self.claim(w, "two").ttl == TTL
         host.forward(67)

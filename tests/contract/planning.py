@@ -41,11 +41,11 @@ class PlanningContract(WorkspacesBase):
         assert w.tasks.update("a", {"depends_on": ["c"]}).depends_on == ["c"]
 
     def test_a_circle_over_ids_in_fields_is_found(self, w: Workspace) -> None:
-        w.tasks.create("x", id="process-data", fields={"task_id": "task-122"}, depends_on=["train"])
+        w.backend.create("task", {"task_id": "task-122", "depends_on": ["train"]}, name="process-data")
         with pytest.raises(UsageError, match="train → process-data → train"):
             w.tasks.create("y", id="train", depends_on=["task-122"])
         with pytest.raises(UsageError):
-            w.tasks.create("y", id="train", fields={"depends_on": "task-122"})
+            w.tasks.create("y", id="train", fields={"depends_on": ["task-122"]})
 
     def test_a_circle_made_by_hand_is_told(self, w: Workspace, backend: Backend) -> None:
         w.tasks.create("a", id="a", depends_on=["b"])
@@ -77,7 +77,7 @@ class PlanningContract(WorkspacesBase):
         assert w.tasks.why("b") == []
 
     def test_the_graph(self, w: Workspace) -> None:
-        w.tasks.create("Data", id="data", fields={"task_id": "task-122"})
+        w.backend.create("task", {"title": "Data", "status": "pending", "task_id": "task-122"}, name="data")
         w.tasks.create("Train", id="train", depends_on=["task-122", "gone"], conflicts_with=["docs"])
         w.tasks.create("Docs", id="docs")
         found = w.tasks.graph()

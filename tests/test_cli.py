@@ -378,6 +378,17 @@ def test_init_makes_what_the_other_commands_find(tmp_path: Path, mdcoord: Mdcoor
             assert mdcoord("--root", str(again), "status", "--json").json["root"] == str(root)
 
 
+def test_init_says_what_it_hides_and_makes_no_folders_above(tmp_path: Path, mdcoord: Mdcoord) -> None:
+    done = mdcoord("init", str(tmp_path / "sub"))
+    assert done.code == 0
+    assert f"no longer the one in {tmp_path / '.claude/coordination'}" in done.err
+    assert mdcoord("init", str(tmp_path / "sub")).err == ""
+    done = mdcoord("init", str(tmp_path / "no" / "such"))
+    assert (done.code, done.out) == (2, "")
+    assert f"there is no folder {tmp_path / 'no'}" in done.err
+    assert not (tmp_path / "no").exists()
+
+
 def test_outside_of_a_workspace(tmp_path: Path, mdcoord: Mdcoord) -> None:
     done = mdcoord("status", "--root", str(tmp_path / "nowhere"), "--json")
     assert (done.code, json.loads(done.err)["error"]) == (3, "not_found")

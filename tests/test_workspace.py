@@ -128,6 +128,23 @@ def test_a_folder_that_is_ignored_already(tmp_path: Path, line: str) -> None:
     assert (tmp_path / ".gitignore").read_text() == line + "\n"
 
 
+def test_a_tracked_workspace_stays_tracked(tmp_path: Path) -> None:
+    git(tmp_path, "init")
+    Workspace.create(tmp_path, track=True).close()
+    before = snapshot(tmp_path)
+    with Workspace.create(tmp_path) as w:
+        assert list(w.made) == []
+    assert snapshot(tmp_path) == before
+    assert ignored(tmp_path, str(ROOT / "task-1.md")) == []
+
+
+def test_a_rule_of_another_file_is_enough(tmp_path: Path) -> None:
+    git(tmp_path, "init")
+    (tmp_path / ".git" / "info" / "exclude").write_text("coordination\n")
+    Workspace.create(tmp_path).close()
+    assert not (tmp_path / ".gitignore").exists()
+
+
 def test_a_workspace_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / ".claude").write_text("a file where a folder should be")
     with pytest.raises(BackendUnavailable) as caught:

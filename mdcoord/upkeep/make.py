@@ -48,10 +48,15 @@ _EPHEMERAL: Final = (
 _TRACKED: Final = ("# Locks and leases of mdcoord", f".claude/coordination/{STATE}/")
 
 
+_TRACKING: Final = frozenset([_TRACKED[1], "/" + _TRACKED[1]])
+"""Lines that only a workspace has whose documents git is to see."""
+
+
 def make_workspace(root: Path, *, track: bool = False) -> list[Path]:
     """Make the workspace whose root this is, and return what was made or changed; nothing when all is there.
 
-    With `track` git is to see the documents; else only the README. Raises BackendUnavailable.
+    With `track` git is to see the documents; else only the README, unless they are tracked already or some
+    rule of git leaves them out. Raises BackendUnavailable.
     """
     project = root.parent.parent
     try:
@@ -92,6 +97,8 @@ def _add_lines(path: Path, lines: tuple[str, ...]) -> bool:
     }
     if known.issuperset(rules) or (known & covered):
         return False
+    if lines is _EPHEMERAL and (known & _TRACKING or (not known & {*rules} and _left_out(path.parent))):
+        return False
     newline = "\r\n" if b"\r\n" in there else "\n"
     missing = [line for line in lines if line not in known]
     lead = ("" if there.endswith(b"\n") else newline) + newline if there else ""
@@ -99,3 +106,22 @@ def _add_lines(path: Path, lines: tuple[str, ...]) -> bool:
     with os.fdopen(descriptor, "ab") as file:
         file.write((lead + "".join(line + newline for line in missing)).encode())
     return True
+
+
+def _left_out(project: Path) -> bool:
+    """Whether git ignores documents of the workspace by whatever rule: another file's, or the user's own."""
+    import subprocess
+
+    probe = ".claude/coordination/task-0.md"
+    try:
+        done = subprocess.run(
+            ["git", "check-ignore", "--quiet", "--no-index", "--", probe],
+            cwd=project,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0

@@ -29,6 +29,8 @@ VOLATILE = [
     (r"\b[0-9a-f]{16}\b", "<event>"),
     (r'("host": )"[^"]*"', r'\1"<host>"'),
     (r"(\*\*Duration\*\*: )\ds", r"\1<duration>"),
+    (r'(duration_sec: |"seconds": )\d+(\.\d+)?', r"\1<seconds>"),
+    (r"(\(attempt \d+, )\d+s", r"\1<duration>"),
 ]
 
 Session = list[tuple[str, list[str]]]

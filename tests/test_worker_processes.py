@@ -69,9 +69,14 @@ def until(met: Callable[[], Any], longest: float = 60) -> Any:
     return found
 
 
-def number_in(path: Path) -> int:
-    """The number that somebody writes into a file."""
-    return int(until(lambda: path.exists() and path.read_text().strip()))
+def command_of(worker: subprocess.Popen[str]) -> int:
+    """The process id that a worker's command writes into a file."""
+
+    def written() -> str:
+        assert worker.poll() is None, worker.communicate()
+        return Path("pid").read_text().strip() if Path("pid").exists() else ""
+
+    return int(until(written))
 
 
 def gone(pid: int) -> bool:
@@ -105,7 +110,7 @@ def test_a_signal_lets_the_task_end_and_then_the_worker(
     worker = start(
         "--grace", "60s", "sh", "-c", "echo $$ > pid; while [ ! -e go ]; do sleep 0.05; done; echo ok"
     )
-    number_in(tmp_path / "pid")
+    command_of(worker)
     worker.send_signal(number)
     (tmp_path / "go").touch()
     output, errors = worker.communicate(timeout=60)
@@ -115,20 +120,20 @@ def test_a_signal_lets_the_task_end_and_then_the_worker(
     assert w.agents.get("ada").status == "offline"
 
 
-def test_the_grace_time_over_the_task_is_given_back(w: Workspace, start: Any, tmp_path: Path) -> None:
+def test_the_grace_time_over_the_task_is_given_back(w: Workspace, start: Any) -> None:
     w.tasks.create("x", id="one")
     worker = start("--grace", "0s", "sh", "-c", "echo $$ > pid; sleep 600")
-    pid = number_in(tmp_path / "pid")
+    pid = command_of(worker)
     worker.terminate()
     output, _ = worker.communicate(timeout=60)
     assert (worker.returncode, lines(output)[0]["outcome"]) == (0, "released")
     assert (w.tasks.get("one").status, w.tasks.why("one"), gone(pid)) == ("pending", [], True)
 
 
-def test_a_second_signal_ends_it_at_once(w: Workspace, start: Any, tmp_path: Path) -> None:
+def test_a_second_signal_ends_it_at_once(w: Workspace, start: Any) -> None:
     w.tasks.create("x", id="one")
     worker = start("--grace", "600s", "sh", "-c", "trap '' TERM; echo $$ > pid; while :; do sleep 1; done")
-    pid = number_in(tmp_path / "pid")
+    pid = command_of(worker)
     worker.terminate()
     time.sleep(0.2)
     worker.terminate()
@@ -137,12 +142,10 @@ def test_a_second_signal_ends_it_at_once(w: Workspace, start: Any, tmp_path: Pat
     assert (w.tasks.get("one").status, gone(pid)) == ("pending", True)
 
 
-def test_a_killed_worker_holds_nothing_and_its_command_ends_too(
-    w: Workspace, start: Any, tmp_path: Path
-) -> None:
+def test_a_killed_worker_holds_nothing_and_its_command_ends_too(w: Workspace, start: Any) -> None:
     w.tasks.create("x", id="one", retry_limit=2)
     worker = start("sh", "-c", "sleep 0.5; echo $$ > pid; sleep 600")
-    pid = number_in(tmp_path / "pid")
+    pid = command_of(worker)
     worker.kill()
     worker.communicate(timeout=60)
     second = start("--once", "--idle", "60s", "true", agent="bo")
@@ -161,7 +164,7 @@ def test_a_paused_worker_finds_its_claim_lost_and_ends_its_command(
     w.tasks.create("x", id="one")
     script = "echo $MDCOORD_TOKEN > token; echo $$ > pid; sleep 600"
     worker = start("--max", "1", "--ttl", "1s", "sh", "-c", script)
-    pid = number_in(tmp_path / "pid")
+    pid = command_of(worker)
     os.kill(worker.pid, signal.SIGSTOP)
     second = start("--once", "--idle", "60s", "echo", '{"by": "bo"}', agent="bo")
     output, _ = second.communicate(timeout=120)

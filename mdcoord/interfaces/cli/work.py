@@ -50,15 +50,17 @@ def work(
     grace: float,
     brief: bool,
 ) -> int:
-    """Claim tasks, run a command for each, complete or fail them; until Ctrl-C or SIGTERM.
+    """Claim tasks and run a command for each.
 
     The command gets the task as JSON on stdin, and in its environment MDCOORD_TASK_ID, MDCOORD_TOKEN and
-    more, so every `mdcoord task …` in it acts for this claim. Lines of its output like `::progress 0.35
-    step=3500`, `::log TEXT`, `::event CHANNEL NAME key=value`, `::accept N`, `::lacks CAP` and `::result
-    JSON` are reports. Exit code 0 completes the task, 75 gives it back, any other fails it with the last
-    lines.
+    more, so every `mdcoord task …` in it acts for this claim. Exit code 0 completes the task, 75 gives it
+    back, any other fails it with the last lines.
 
-    One line on stdout tells how each task ended; what the command prints goes to stderr.
+    Lines of its output are reports when they begin so: `::progress 0.35 step=3500`, `::log TEXT`, `::event
+    CHANNEL NAME key=value`, `::accept N`, `::lacks CAP`, `::result JSON`. The rest goes to stderr; stdout
+    tells how each task ended.
+
+    Ctrl-C or SIGTERM lets the task at hand end, or gives it back when the time is over; once more, at once.
     """
     from mdcoord.services.command import Command
     from mdcoord.services.worker import Worker

@@ -13,10 +13,10 @@ from mdcoord.interfaces.cli.output import note, put, uncontrolled
 @verb("brief", example="mdcoord task brief train")
 @named("task", "id")
 def brief(call: Call, id: str) -> None:
-    """Print all that somebody with no prior knowledge needs to do a task.
+    """Print all that somebody needs to do a task.
 
-    What to do, the files and contexts that it names, results of the tasks before it, the criteria, and how to
-    report. What is missing or refused is told in it and on stderr.
+    XX
+        report. What is missing or refused is told in it and on stderr.
     """
     found = call.workspace().brief(id)
     put(call, found.as_dict(), lambda: "\n".join(map(uncontrolled, str(found).rstrip("\n").split("\n"))))
@@ -30,9 +30,10 @@ def brief(call: Call, id: str) -> None:
 @click.option("--undo", is_flag=True, help="Say that they are not met after all.")
 @token_option
 def accept(call: Call, id: str, which: tuple[str, ...], undo: bool, token: str | None) -> None:
-    """Say that acceptance criteria of a task are met, each by its number or its text.
+    """Say that acceptance criteria are met.
 
-    Anybody may; who did, and when, stands beside it. With --token only while that claim holds.
+    Each is named by its number or by its text. Anybody may say so; who did, and when, stands beside it. With
+    --token only while that claim holds.
     """
     from mdcoord.acceptance import criteria
 

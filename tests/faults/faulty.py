@@ -122,33 +122,36 @@ class Faults:
         """Make a call, or let it fail."""
         if name == "exchange" and self.meanwhile:
             self.meanwhile.pop(0)()
-        self.count += 1
-        if self.count != self.at:
-            # Nobody cuts the power here, so nothing is waited for.
-            return None if name == "fsync" else function(*arguments, **named)
-        self.failed = name
-        if self.kind in (KILL, KILL_LATE):
-            try:
-                if self.kind == KILL_LATE:
-                    function(*arguments, **named)
-            finally:
-                os.kill(os.getpid(), signal.SIGKILL)
-        if self.kind == LATE:
-            function(*arguments, **named)
-            raise KeyboardInterrupt
         if self.kind == SHORT:
             return self._short(name, function, *arguments, **named)
-        if name == "close":
-            function(*arguments)  # close(2) frees the descriptor whatever it returns
-        raise FAILURES[self.kind]()
+        self.count += 1
+        if self.count == self.at:
+            self.failed = name
+            return self._fail(name, function, *arguments, **named)
+        # Nobody cuts the power here, so nothing is waited for.
+        return None if name == "fsync" else function(*arguments, **named)
+
+    def _fail(self, name: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> None:
+        try:
+            # close(2) frees the descriptor whatever it returns
+            if self.kind in (LATE, KILL_LATE) or name == "close":
+                function(*arguments, **named)
+        finally:
+            if self.kind in KILLS:
+                os.kill(os.getpid(), signal.SIGKILL)
+        raise KeyboardInterrupt if self.kind == LATE else FAILURES[self.kind]()
 
     def _short(self, name: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        if name not in ("write", "pwrite"):
-            return function(*arguments, **named)
-        descriptor, data, *rest = arguments
-        self.at += 1  # what is tried next finds the disk full
-        self.kind = "ENOSPC"
-        return function(descriptor, bytes(data)[: max(len(data) // 2, 1)], *rest)
+        """Only writes are counted. One writes half; the next one finds the disk full."""
+        if name in ("write", "pwrite"):
+            self.count += 1
+            if self.count == self.at:
+                self.failed = name
+                descriptor, data, *place = arguments
+                return function(descriptor, bytes(data)[: max(len(data) // 2, 1)], *place)
+            if self.count == self.at + 1:
+                raise FAILURES["ENOSPC"]()
+        return None if name == "fsync" else function(*arguments, **named)
 
     @contextmanager
     def active(self) -> Iterator[Faults]:

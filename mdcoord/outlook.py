@@ -129,7 +129,7 @@ class _Look:
         return Outlook(
             status=self._status_of(self._members),
             phase=current.name if current else last,
-            progress=round((len(done) + running) / total, 4) if total else 0.0,
+            progress=_percents(len(done) + running, total),
             steps_done=len(done),
             steps_total=total,
             blockers=tuple(_some(self._blockers())),
@@ -266,6 +266,11 @@ def _share(fields: Fields) -> float:
     value = fields.get("progress")
     good = isinstance(value, int | float) and not isinstance(value, bool)
     return min(max(float(value), 0.0), 1.0) if good else 0.0  # type: ignore[arg-type]
+
+
+def _percents(done: float, total: int) -> float:
+    """A share in whole percents, rounded down: all is done only when it is."""
+    return int(round(100 * done / total, 6)) / 100 if total else 0.0
 
 
 def _is_ours(item: Value) -> bool:

@@ -225,7 +225,7 @@ def test_a_workflow_that_goes_on() -> None:
     assert (look(stages, tasks).status, look(stages, tasks).phase) == ("pending", "p0")
     tasks["w-a"] |= {"status": "in_progress", "progress": 0.5}
     now = look(stages, tasks)
-    assert (now.status, now.phase, now.progress, now.witness) == ("in_progress", "p0", 0.1667, "w-a")
+    assert (now.status, now.phase, now.progress, now.witness) == ("in_progress", "p0", 0.16, "w-a")
     tasks["w-a"]["status"] = tasks["w-b"]["status"] = "completed"
     now = look(stages, tasks)
     assert (now.status, now.phase, now.steps_done, now.steps_total) == ("in_progress", "p1", 2, 3)

@@ -33,7 +33,9 @@ class Outlooks:
         except NotFound:
             record = None
         if record is None or not stages_of(record.fields):
-            raise NotFound(f"there is no workflow {name}", hint="see what there is with `mdcoord workflow list`")
+            raise NotFound(
+                f"there is no workflow {name}", hint="see what there is with `mdcoord workflow list`"
+            )
         return record
 
     def stages(self, record: Record) -> list[Stage]:

@@ -169,10 +169,7 @@ def _made(found: Workflow) -> Mapping[str, Any]:
 
 
 def _ran(found: Workflow) -> str:
-    count = len(found.made.tasks)
-    return (
-        f"{found.name}: {count} {'task' if count == 1 else 'tasks'} made, {found.outlook.steps_total} in all"
-    )
+    return f"{found.name}: {len(found.made.tasks)} of {found.outlook.steps_total} tasks made now"
 
 
 def _row(found: Workflow) -> tuple[str, ...]:

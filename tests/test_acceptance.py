@@ -118,3 +118,24 @@ def test_a_list_that_somebody_wrote_keeps_its_comments(
         text = path.read_text()
         assert "# the first one matters most\n  - it runs\n" in text
         assert [one.done for one in criteria(w.tasks.get("one").fields)] == [False, True]
+
+
+def test_a_view_shows_boxes_and_a_hand_written_file_may_have_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
+    with Workspace.create(tmp_path, agent="ada") as w:
+        assert w.root is not None
+        w.tasks.create("x", id="one", acceptance=["a", "b", "c"])
+        w.tasks.accept("one", 1, 2)
+        w.tasks.accept("one", 2, done=False)
+        assert "\n- [x] a\n- [ ] b\n- c\n" in w.tasks.get("one").body
+        by_hand = "# Task: y\n\n**Task ID**: two\n\n## Acceptance Criteria\n\n- [x] a\n- [ ] b\n"
+        (w.root / "task-two.md").write_text(by_hand)
+        assert [(one.text, one.done) for one in criteria(w.tasks.get("two").fields)] == [
+            ("a", True),
+            ("b", False),
+        ]
+        w.tasks.accept("two", "b")
+        assert [one.done for one in criteria(w.tasks.get("two").fields)] == [True, True]
+        assert (w.root / "task-two.md").read_text().endswith(by_hand)

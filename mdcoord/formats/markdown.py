@@ -92,6 +92,13 @@ def reference(value: Any) -> str:
     return item(value)
 
 
+def criterion(value: Any) -> str:
+    """An entry of acceptance criteria: `{text, done}` with a box, ticked or not, anything else as an item."""
+    if isinstance(value, Mapping) and "text" in value:
+        return f"[{'x' if value.get('done') is True else ' '}] {one_line(value['text'])}"
+    return item(value)
+
+
 def is_table(value: Any) -> bool:
     """Whether this is a list of flat mappings, which people read best as a table."""
     return isinstance(value, list) and bool(value) and all(map(_is_flat_row, value))

@@ -29,7 +29,7 @@ from mdcoord.formats.derived import (
     success_rate,
 )
 from mdcoord.formats.labels import label_for
-from mdcoord.formats.markdown import block, is_table, item, json_block, one_line, reference, table
+from mdcoord.formats.markdown import block, criterion, is_table, item, json_block, one_line, reference, table
 
 LAST: Final = 20
 """How many log lines and samples a view shows, the newest; the front matter has them all, oldest first."""
@@ -358,7 +358,7 @@ PACKAGED: Final[dict[str, tuple[Block, ...]]] = {
         _task_result,
         _text_of("error", "Error"),
         _text_of("instructions", "Instructions"),
-        _items_of("acceptance", "Acceptance Criteria"),
+        _items_of("acceptance", "Acceptance Criteria", criterion),
         _items_of("context", "Context References", reference),
         _items_of("depends_on", "Dependencies"),
         _task_next_steps,

@@ -164,6 +164,7 @@ _MARKDOWN: dict[str, Callable[..., str]] = {
     "percent": derived.percent,
     "progress": derived.progress,
     "reference": markdown.reference,
+    "criterion": markdown.criterion,
     "remaining": derived.remaining,
     "success_rate": derived.success_rate,
     "table": markdown.table,

@@ -170,8 +170,32 @@ def take(
     return Lease(attempt, holder, lease.ops if lease else ()).after(op)
 
 
-def held(lease: Lease | None, who: Claimant, task: str) -> Lease:
-    """The lease, if `who` holds it; raises ClaimLost otherwise."""
+def _whose(holder: Holder | None, who: Claimant, name: str, named: str | None) -> tuple[str, str]:
+    """Who holds a task that `who` does not hold, and what there is to do."""
+    again = "stop working on it and claim a task again"
+    if holder is None and named is not None:
+        return unknown_claim(named, name)
+    if holder is None:
+        return "held by nobody", again if who.token else f"claim it first: mdcoord task claim {name}"
+    if holder.session:
+        return f"now held by {holder.agent} (session {holder.session})", again
+    return unknown_claim(holder.agent, name)
+
+
+def unknown_claim(agent: str, name: str) -> tuple[str, str]:
+    """A task that is in progress by its document only: the words for it, and what there is to do."""
+    free = f"make it free with `mdcoord task update {name} --set status=pending`"
+    if not agent:
+        return "in progress by its document, which names nobody (no claim is known here)", free
+    state = f"in progress by its document, which names {agent} (no claim is known here)"
+    return state, f"{agent} goes on with `mdcoord task claim {name} --agent {agent}`; or {free}"
+
+
+def held(lease: Lease | None, who: Claimant, task: str, named: str | None = None) -> Lease:
+    """The lease, if `who` holds it; raises ClaimLost otherwise.
+
+    `named` is the agent of a task that is in progress by its document, "" where it names none.
+    """
     holder = lease.holder if lease else None
     mine = holder is not None and (
         who.token == holder.token
@@ -180,10 +204,10 @@ def held(lease: Lease | None, who: Claimant, task: str) -> Lease:
     )
     if lease is not None and mine:
         return lease
-    state = f"now held by {holder.agent} (session {holder.session})" if holder else "held by nobody"
+    state, hint = _whose(holder, who, task.partition("-")[2], named)
     raise ClaimLost(
         f"the claim on {task} is not yours: it is {state}",
-        hint="stop working on it and claim a task again",
+        hint=hint,
         task=task,
         holder=holder.agent if holder else None,
         attempt=lease.attempt if lease else 0,

@@ -23,7 +23,7 @@ from mdcoord.endings import ending, leaving, repeating
 from mdcoord.errors import ClaimLost, Conflict, NotReady
 from mdcoord.gate import require_gate
 from mdcoord.host import Host, seconds_of, timestamp
-from mdcoord.leases import Claimant, Holder, Lease, drop, held, next_attempt, renew, take
+from mdcoord.leases import Claimant, Holder, Lease, drop, held, next_attempt, renew, take, unknown_claim
 from mdcoord.model import KEEP, Change, Path, Record, Value
 from mdcoord.readiness import ENDED, OPEN, Rivals, StatusOf, conflicts, obstacles, span
 from mdcoord.standing import (
@@ -77,8 +77,10 @@ def claim(
         held(lease, who, record.key.name)
         return None
     now = standing(record, lease, host, rules)
+    if _named_only(now, who):
+        now = Standing()  # its document names this agent, who goes on with a claim of its own
     if not now.free:
-        raise not_ready(record, [now.describe()], mine=_same(now.holder, who))
+        raise not_ready(record, [now.describe()], mine=_same(now.holder, who), unknown=now.holder)
     reasons = obstacles(
         *(reopened(fields), statuses, host.stamp(), can, who.agent),
         fallback=rules.fallback_after,
@@ -104,7 +106,8 @@ def hold(record: Record, who: Claimant, host: Host, rules: Rules) -> Lease:
     lease, attempt, status = lease_of(record), attempt_of(record.fields), status_of(record.fields)
     if _adoptable(record.fields, lease, who):
         return _adopt(lease, who, host, rules, attempt)
-    mine = held(lease, who, record.key.name)
+    named = str(record.fields.get("assigned_agent") or "") if status == IN_PROGRESS else None
+    mine = held(lease, who, record.key.name, named)
     if (status in OPEN or status in ENDED) and attempt >= mine.attempt:
         raise ClaimLost(
             f"the claim on {record.key.name} is over: its status was set to {status}",
@@ -254,13 +257,15 @@ def recovery(after: Record, before: Standing) -> tuple[str, dict[str, Value]]:
     return ("task_dead" if status_of(after.fields) == "dead" else "task_recovered"), data
 
 
-def not_ready(record: Record, reasons: list[str], *, mine: bool = False) -> NotReady:
-    """The refusal of a claim, with its reasons."""
-    hint = (
-        "you hold it already: go on with progress, complete, fail or release"
-        if mine
-        else "claim another task"
-    )
+def not_ready(
+    record: Record, reasons: list[str], *, mine: bool = False, unknown: Holder | None = None
+) -> NotReady:
+    """The refusal of a claim, with its reasons. `unknown` is a holder that only the document may know."""
+    hint = "claim another task"
+    if mine:
+        hint = "you hold it already: go on with progress, complete, fail or release"
+    elif unknown and not unknown.session:
+        hint = unknown_claim(unknown.agent, record.key.id)[1]
     return NotReady(
         f"{record.key.name} cannot be claimed: {'; '.join(reasons)}",
         hint=hint,
@@ -346,6 +351,12 @@ def _adopt(lease: Lease | None, who: Claimant, host: Host, rules: Rules, attempt
     made = take(None, who, floor=attempt - 1, ttl=rules.ttl, host=host)
     holder = replace(made.holder, token=who.token) if made.holder and who.token else made.holder
     return replace(made, holder=holder, ops=lease.ops if lease else ())
+
+
+def _named_only(now: Standing, who: Claimant) -> bool:
+    """Whether the document names `who`, and no claim is known."""
+    holder = now.holder
+    return holder is not None and not now.free and not holder.session and holder.agent == who.agent != ""
 
 
 def _same(holder: Holder | None, who: Claimant) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from mdcoord.backoff import Backoff
 from mdcoord.host import Host, timestamp
-from mdcoord.leases import Holder, Lease, over, overdue, watch
+from mdcoord.leases import Holder, Lease, over, overdue, unknown_claim, watch
 from mdcoord.model import Path, Record, Value
 from mdcoord.readiness import ENDED, OPEN, span
 
@@ -62,7 +62,7 @@ class Standing:
         if holder is None:
             return "it is held by nobody"
         if not holder.session:
-            return f"its document says that {holder.agent or 'somebody'} works on it (no claim is known here)"
+            return "it is " + unknown_claim(holder.agent, "")[0]
         return (
             f"it is held by {holder.agent} (session {holder.session}) "
             f"since {holder.acquired_at} until {holder.expires_at}"

@@ -411,7 +411,7 @@ class _Taking:
 
     def _take(self, key: Key, wait: float) -> Record | None:
         record = self._written(key, wait)
-        if self._before.holder:
+        if self._before.ended:
             self._claims.taken_back(*recovery(record, self._before))
         if status_of(record.fields) == "dead":
             return None

@@ -14,10 +14,11 @@ from mdcoord.config.problems import unknown_keys
 from mdcoord.errors import MdcoordError
 from mdcoord.host import Host, seconds_of, timestamp
 from mdcoord.layout import STATE, second_state
-from mdcoord.leases import MAX_SKEW
+from mdcoord.leases import MAX_SKEW, unknown_claim
 from mdcoord.model import ID_FIELD, KINDS, Record, Value
 from mdcoord.readiness import ENDED, dependencies, statuses
 from mdcoord.shapes import faults
+from mdcoord.standing import IN_PROGRESS
 
 STAMPS: Final = (
     "created_at",
@@ -52,8 +53,9 @@ def check_workspace(
     """Everything that is found, by path.
 
     Files that cannot be read, logs with problems, duplicate ids, known fields with values that cannot be
-    used, dependencies on tasks that do not exist or in a circle, stamps in the future, keys of the
-    configuration that are no settings, and a second place with claims (for a workspace that has a root).
+    used, dependencies on tasks that do not exist or in a circle, tasks in progress that name nobody, stamps
+    in the future, keys of the configuration that are no settings, and a second place with claims (for a
+    workspace that has a root).
     """
     findings: list[Finding] = list(_second_state(root)) if root else []
     findings += _settings(config) if config else ()
@@ -69,6 +71,7 @@ def check_workspace(
         findings += _overruled(backend, listing.records)
         findings += _misshapen(backend, listing.records)
     findings += _dependencies(tasks)
+    findings += _nobodys(backend, tasks)
     findings += _logs(backend)
     findings += _set_aside(backend)
     return sorted(findings, key=lambda finding: (finding.path, finding.line or 0, finding.message))
@@ -185,6 +188,17 @@ def _reaches(edges: dict[str, list[str]], start: str) -> bool:
             seen.add(task)
             ahead += edges.get(task, ())
     return False
+
+
+def _nobodys(backend: Backend, tasks: Sequence[Record]) -> Iterator[Finding]:
+    """Tasks in progress that nobody can go on with. Where an agent is named, it may be at work elsewhere."""
+    for record in tasks:
+        if record.fields.get("status") != IN_PROGRESS or record.fields.get("assigned_agent"):
+            continue
+        lease = backend.lease(record.key)
+        if not (lease and lease.holder and lease.holder.session):
+            state, hint = unknown_claim("", record.key.id)
+            yield Finding(_path(record), f"it is {state}", hint=hint)
 
 
 def _logs(backend: Backend) -> Iterator[Finding]:

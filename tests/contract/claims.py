@@ -18,6 +18,7 @@ from mdcoord.errors import (
     ClaimLost,
     Conflict,
     InvalidName,
+    MdcoordError,
     NotFound,
     NothingReady,
     NotReady,
@@ -244,6 +245,38 @@ class ClaimsContract(WorkspacesBase):
         self.claim(w, "task-122").complete()
         assert w.tasks.get("train").ready
         assert self.claim(w, "train").id == "train"
+
+    def test_a_task_in_progress_by_its_document_only(self, w: Workspace, opened: Open) -> None:
+        fields = {"title": "x", "status": "in_progress", "assigned_agent": "ada"}
+        w.backend.create("task", fields, name="train")
+        bob = opened("bob")
+        with pytest.raises(NotReady, match="which names ada") as caught:
+            self.claim(bob, "train")
+        assert "mdcoord task claim train --agent ada" in caught.value.hint
+        assert w.recover() == []
+        with pytest.raises(ClaimLost, match="which names ada") as lost:
+            bob.tasks.complete("train")
+        assert "--set status=pending" in lost.value.hint
+        with pytest.raises(NothingReady):
+            self.claim(w)
+        self.claim(w, "train").complete()
+        assert "task_recovered" not in self.names(w)
+
+    def test_a_task_in_progress_that_names_nobody(self, w: Workspace) -> None:
+        w.backend.create("task", {"title": "x", "status": "in_progress"}, name="train")
+        for act in (lambda: self.claim(w, "train"), lambda: w.tasks.complete("train")):
+            with pytest.raises(MdcoordError, match="which names nobody") as caught:
+                act()
+            assert "mdcoord task update train --set status=pending" in caught.value.hint
+        assert ["which names nobody" in finding.message for finding in w.check()] == [True]
+        w.tasks.update("train", {"status": "pending"})
+        self.claim(w, "train").complete()
+
+    def test_who_did_not_claim_is_told_to(self, w: Workspace) -> None:
+        w.tasks.create("x", id="train")
+        with pytest.raises(ClaimLost, match="held by nobody") as caught:
+            w.tasks.complete("train")
+        assert caught.value.hint == "claim it first: mdcoord task claim train"
 
     @pytest.mark.parametrize("status", ["completed", "failed", "dead", "cancelled", "blocked"])
     def test_only_pending_tasks_are_handed_out(self, w: Workspace, status: str) -> None:

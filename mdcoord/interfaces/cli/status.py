@@ -70,7 +70,7 @@ def _claim(item: dict[str, Any]) -> tuple[str, ...]:
         item["task_id"],
         item["agent"] or "",
         "" if progress is None else f"{progress:.0%}",
-        item["over"] or left(item["expires_at"]),
+        item["over"] or (left(item["expires_at"]) if item["session"] else "no claim is known here"),
         item["title"] or "",
     )
 

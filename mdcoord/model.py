@@ -66,6 +66,8 @@ def normalise_name(name: str) -> str:
     The result matches `[a-z0-9][a-z0-9._-]*`, has at most 100 bytes, does not end with a dot and is no device
     name of Windows, so it is the same file on every file system.
     """
+    if not isinstance(name, str):
+        raise InvalidName(f"{name!r} is not a name", hint="names are texts")
     result = "-".join(name.split()).lower()
     wrong = (
         not result

@@ -233,8 +233,8 @@ class Workspace:
         Events are asked for with `kind="events"` and their channel, without one of all channels.
         Raises QueryError, UsageError, NotFound.
         """
-        if limit is not None and limit < 0:
-            raise UsageError(f"a limit of {limit} is not possible", hint="0 or more")
+        if limit is not None and not (isinstance(limit, int) and limit >= 0):
+            raise UsageError(f"a limit of {limit!r} is not possible", hint="0 or more")
         if kind == "events":
             rows = self._event_rows(where, sort, limit, channel)
         else:
@@ -284,6 +284,8 @@ class Workspace:
         from mdcoord.upkeep.archive import archive_old
 
         age = self.config.archive_after if older_than is None else older_than
+        if not isinstance(age, int | float):
+            raise UsageError(f"an age of {age!r} is not possible", hint="seconds, as in 86400")
         present = self.messages.present(age)
         return archive_old(self.backend, self.host, age, instances=present, dry_run=dry_run)
 
@@ -293,10 +295,26 @@ class Workspace:
 
     def restore(self, name: str) -> TypedRecord:
         """Bring a document back from the archive. Raises NotFound, AlreadyExists."""
-        record = self.backend.restore(name)
+        record = self.backend.restore(self._archived_as(name))
         self.tasks.refresh()
         restored: TypedRecord = self._documents(record.key.kind).get(record.key.id)
         return restored
+
+    def _archived_as(self, name: str) -> str:
+        """The name in the archive that is meant: the kind may be left out where only one kind has it."""
+        names = [*self.backend.archived()]
+        plain = name.removesuffix(".md")
+        meant = [other for kind in KINDS if (other := f"{kind}-{plain}") in names]
+        if plain in names or not meant:
+            if plain.partition("-")[0] not in KINDS:
+                raise NotFound(
+                    f"there is no {plain} in the archive",
+                    hint="see what is there with `mdcoord archive list`",
+                )
+            return plain
+        if len(meant) > 1:
+            raise UsageError(f"{plain} may be {' or '.join(meant)}", hint="name the one that is meant")
+        return meant[0]
 
     def log(self, message: str) -> EventRecord:
         """Write a line into the communication log, the channel `log`. Raises UsageError, Busy."""

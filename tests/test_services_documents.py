@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -412,3 +412,39 @@ def test_a_key_with_an_underscore_can_be_taken_out(w: Workspace) -> None:
     w.backend.create("task", {"title": "x", "_id": "mine"}, name="one")
     assert w.tasks.get("one")["_id"] == "one"
     assert "_id" not in w.tasks.update("one", delete=["_id"]).fields
+
+
+# -- what is no name, no list, no number
+
+
+def test_values_of_wrong_types_are_refused_in_words(w: Any) -> None:
+    w.tasks.create("x", id="one")
+    wrong: list[Callable[[], Any]] = [
+        lambda: w.tasks.get(5),
+        lambda: w.tasks.get(None),
+        lambda: w.tasks.create(None),
+        lambda: w.tasks.create("x", id=7),
+        lambda: w.tasks.create("x", depends_on=5),
+        lambda: w.tasks.claim(ttl="abc"),
+        lambda: w.tasks.progress("one", "abc"),
+        lambda: w.query("task", limit="x"),
+        lambda: w.archive(older_than="bad"),
+        lambda: w.tasks.claim("one", agent="Bad Name!"),
+        lambda: w.tasks.create("x", assign="bad name/.."),
+    ]
+    for call in wrong:
+        with pytest.raises((UsageError, InvalidName)):
+            call()
+    assert w.tasks.get("one").status == "pending"
+    assert len(w.tasks.list()) == 1
+
+
+def test_what_is_in_the_archive_is_said_to_be_there(w: Workspace) -> None:
+    w.tasks.create("x", id="one")
+    w.tasks.remove("one")
+    with pytest.raises(NotFound, match="task-one is in the archive") as caught:
+        w.tasks.get("one")
+    assert "archive restore task-one" in caught.value.hint
+    with pytest.raises(NotFound, match="there is no two in the archive"):
+        w.restore("two")
+    assert w.restore("one").id == "one"

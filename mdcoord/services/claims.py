@@ -33,7 +33,7 @@ from mdcoord.lifecycle import (
     release,
     retry,
 )
-from mdcoord.model import Change, Key, Path, Record, Value
+from mdcoord.model import Change, Key, Path, Record, Value, normalise_name
 from mdcoord.readiness import conflicts, status_for_others
 from mdcoord.records import Task
 from mdcoord.services.beater import Beater
@@ -88,13 +88,14 @@ class Claims(Documents[Task]):
 
         Raises NothingReady; NotReady for a task by id; Busy.
         """
-        if ttl is not None and not 0 < ttl <= LONGEST_TTL:
+        if ttl is not None and not (isinstance(ttl, int | float) and 0 < ttl <= LONGEST_TTL):
             raise UsageError(
-                f"a ttl of {ttl} seconds is not possible", hint="more than 0, at most 7 days", option="ttl"
+                f"a ttl of {ttl!r} seconds is not possible", hint="more than 0, at most 7 days", option="ttl"
             )
         if pid is None and heartbeat:
             pid = os.getpid()
         wait = self._env.lock_timeout if wait is None else wait
+        normalise_name(self._env.named(agent))  # one that could not be registered holds nothing
         who = self._env.claimant(self._env.named(agent), session, None, pid)
         wanted = None if can is None else frozenset(can)
         taking = _Taking(self, who, wanted, ttl, _op("claim", op))
@@ -148,8 +149,8 @@ class Claims(Documents[Task]):
         session: str | None = None,
     ) -> Task:
         """`progress`, with the facts as a mapping, whatever their names."""
-        if value is not None and not 0 <= value <= 1:
-            raise UsageError(f"a progress of {value} is not possible", hint="from 0 to 1, as in 0.35")
+        if value is not None and not (isinstance(value, int | float) and 0 <= value <= 1):
+            raise UsageError(f"a progress of {value!r} is not possible", hint="from 0 to 1, as in 0.35")
         changes: dict[Path, Value] = {("metadata", name): fact for name, fact in metadata.items()}
         if value is not None:
             changes["progress",] = value

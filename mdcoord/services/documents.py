@@ -36,6 +36,8 @@ def texts(items: Iterable[str], name: str) -> list[str]:
     """A list of texts as it was given. Raises UsageError for a single text, which is a sequence, too."""
     if isinstance(items, str):
         raise UsageError(f"{name} is a list of texts, not one text", hint=f"{name}=[{items!r}]")
+    if not isinstance(items, Iterable):
+        raise UsageError(f"{name} is a list of texts, not {items!r}", hint=f"{name}=[…]")
     return [*items]
 
 
@@ -137,7 +139,16 @@ class Documents(Generic[R]):
         return self._typed(self._env.write(key, change)) if callable(change) else self._write(key, change)
 
     def _key(self, name: str) -> Key:
-        return self._backend.resolve(self.kind, name)
+        try:
+            return self._backend.resolve(self.kind, name)
+        except NotFound:
+            archived = Key.of(self.kind, name).name
+            if archived not in self._backend.archived():
+                raise
+            raise NotFound(
+                f"{archived} is in the archive",
+                hint=f"bring it back with `mdcoord archive restore {archived}`",
+            ) from None
 
     def _all(self) -> Sequence[R]:
         return [self._typed(record) for record in self._backend.list(self.kind).records]

@@ -15,7 +15,7 @@ from mdcoord.errors import AlreadyExists, Conflict, UsageError
 from mdcoord.host import seconds_of, timestamp
 from mdcoord.leases import drop, held
 from mdcoord.lifecycle import LONGEST_TTL
-from mdcoord.model import ANY, KEEP, Change, Expect, Key, Path, Record, Value
+from mdcoord.model import ANY, KEEP, Change, Expect, Key, Path, Record, Value, normalise_name
 from mdcoord.readiness import OPEN, Rivals, StatusOf, dependencies, obstacles, span, statuses
 from mdcoord.records import Own, Task
 from mdcoord.services.claims import runs
@@ -81,6 +81,8 @@ class Tasks(Planning):
         if key is not None and not key.strip():
             raise UsageError("an idempotency key is a text that is not empty", hint="or leave it out")
         now, chosen = self._env.host.stamp(), None if assign == AUTO else assign
+        if chosen is not None:
+            normalise_name(chosen)
         given: dict[str, Value] = {
             "title": title,
             "project_id": project,

@@ -43,8 +43,7 @@ with tempfile.TemporaryDirectory() as project, Workspace.create(project) as w, T
     print("made: ", *workflow.made.tasks)
     print("again:", w.workflows.run(DEFINITION, params={"month": "may"}).made.tasks)
     print("added:", workflow.add("Read the refunds", phase="collect").id)
-    for name in ("ada", "bob"):
-        agents.submit(agent, w, name)
+    agents.map(agent, [w, w], ["ada", "bob"])
     print("end:  ", workflow.wait(timeout=60).status)
     print("gave: ", *workflow.results().values)
     print("not:  ", workflow.results().failures)

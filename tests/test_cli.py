@@ -389,6 +389,15 @@ def test_init_says_what_it_hides_and_makes_no_folders_above(tmp_path: Path, mdco
     assert not (tmp_path / "no").exists()
 
 
+def test_fields_and_statuses_that_nothing_has_are_named(mdcoord: Mdcoord) -> None:
+    mdcoord("task", "create", "x", "--id", "one", "--set", "metadata.loss=1")
+    done = mdcoord("query", "task", "--select", "title,nofield", "--sort=-nosuch,metadata.loss")
+    assert done.code == 0
+    assert [name in done.err for name in ("'nofield'", "'nosuch'", "'title'", "metadata")] == [1, 1, 0, 0]
+    assert "'foo' is no status (one of" in mdcoord("task", "list", "--status", "foo,failed").err
+    assert mdcoord("task", "list", "--status", "failed", "--json").err == ""
+
+
 def test_outside_of_a_workspace(tmp_path: Path, mdcoord: Mdcoord) -> None:
     done = mdcoord("status", "--root", str(tmp_path / "nowhere"), "--json")
     assert (done.code, json.loads(done.err)["error"]) == (3, "not_found")

@@ -11,7 +11,7 @@ from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.details import cell
 from mdcoord.interfaces.cli.output import put, put_all
-from mdcoord.interfaces.cli.warning import warn
+from mdcoord.interfaces.cli.warning import warn, warn_of_fields
 
 DEFAULT = {
     "task": "_id,status,priority,assigned_agent,progress,title",
@@ -44,15 +44,21 @@ def query(
     channel: str | None,
 ) -> None:
     """Find records of a kind, or events, by a query over their fields."""
+    from mdcoord.formats.query import select as choose
+
     if channel is not None and kind != "events":
         raise click.UsageError("--channel goes with the kind events.")
     workspace = call.workspace()
     chosen = select or (None if call.json or count else DEFAULT[kind])
-    rows = workspace.query(kind, where, select=chosen, sort=sort, limit=limit, channel=channel)
+    found = workspace.query(kind, where, sort=sort, limit=limit, channel=channel)
+    if kind != "events":
+        asked = [*(select or "").split(","), *(name.strip().lstrip("-") for name in (sort or "").split(","))]
+        warn_of_fields(call, kind, asked, found)
     if count:
-        put(call, {"count": len(rows)}, str(len(rows)))
+        put(call, {"count": len(found)}, str(len(found)))
         return
-    warn(call, workspace, kind, where, found=rows)
+    rows = [choose(row, chosen) for row in found] if chosen else found
+    warn(call, workspace, kind, where, found=found)
     heads = (chosen or "").split(",")
     put_all(call, rows, heads, lambda row: _cells(row), empty="nothing found")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mdcoord.errors import InvalidDocument
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.output import clean, json_line, note
+from mdcoord.records import TYPES
 
 if TYPE_CHECKING:
     from mdcoord.workspace import Workspace
@@ -31,6 +32,18 @@ def warn(
     if where is not None and not found:
         for name in _unknown(workspace, kind, where):
             message, hint = f"no {kind} has a field {name!r}", "a text stands in quotes"
+            notice(call, "unknown_field", f"{message} ({hint})", field=name, message=message, hint=hint)
+
+
+def warn_of_fields(call: Call, kind: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Name the fields that were asked for and that no record which was found has, nor its kind knows."""
+    asked = [name.strip() for name in names if name.strip()]
+    if not (asked and rows):
+        return
+    known = {"body", "_body"}.union(vars(TYPES[kind]), *rows)
+    for name in asked:
+        if not known & {name, name.split(".")[0]}:
+            message, hint = f"no {kind} that was found has a field {name!r}", "look for a slip"
             notice(call, "unknown_field", f"{message} ({hint})", field=name, message=message, hint=hint)
 
 

@@ -14,8 +14,9 @@ from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.details import details
 from mdcoord.interfaces.cli.options import list_options, named, words
 from mdcoord.interfaces.cli.output import note, put, put_all
-from mdcoord.interfaces.cli.warning import warn
+from mdcoord.interfaces.cli.warning import notice, warn
 from mdcoord.records import Task
+from mdcoord.shapes import STATUSES
 
 HIDDEN = ("completed", "cancelled")
 """What `list` leaves out when nothing is asked for: what is over and needs nobody."""
@@ -48,6 +49,9 @@ def listing(
     hidden: Counter[str] = Counter()
     if status or dead:
         wanted = frozenset([*words(status), *(["dead"] if dead else [])])
+        for name in sorted(wanted - STATUSES - {task.status for task in found}):
+            message, hint = f"{name!r} is no status", "one of " + ", ".join(sorted(STATUSES))
+            notice(call, "unknown_status", f"{message} ({hint})", status=name, message=message, hint=hint)
         found = [task for task in found if task.status in wanted]
     elif where is None and not everything:
         hidden.update(task.status for task in found if task.status in HIDDEN)

@@ -137,13 +137,12 @@ def test_the_commands_that_it_names_exist(w: Workspace) -> None:
         ("notes", "notes", "a file without an ending"),
         ("e.g. with care", "its field `instructions`", "e.g. with care"),
         ("https://example.org/how", "https://example.org/how", None),
-        ({"read": "docs/train.md"}, "docs/train.md", "# Train"),
     ],
 )
 def test_instructions_are_a_text_or_a_file(
-    w: Workspace, instructions: Any, source: str, text: str | None
+    w: Workspace, instructions: str, source: str, text: str | None
 ) -> None:
-    (part,) = made(w, fields={"instructions": instructions}).instructions
+    (part,) = made(w, instructions=instructions).instructions
     assert part.source == source
     assert (part.text or "").startswith(text or "")
     assert (part.text is None) == (text is None)

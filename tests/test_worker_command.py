@@ -300,6 +300,13 @@ def test_what_it_leaves_in_the_background_is_not_waited_for(w: Workspace, tmp_pa
     os.kill(pid, signal.SIGKILL)
 
 
+def test_a_chatterbox_that_it_leaves_behind_holds_nobody_up(w: Workspace, tmp_path: Path) -> None:
+    w.tasks.create("Train", id="train")
+    told = shell(w, "(while echo chatter; do :; done) & echo $! > pid")
+    assert told.last.verdict == "completed"
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
 STUBBORN = """
 trap 'echo asked >> asked' TERM
 (trap '' TERM; while :; do sleep 0.1; done) & echo $! > child

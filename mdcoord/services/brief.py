@@ -25,7 +25,7 @@ from mdcoord.gate import REQUIRED as GATE_REQUIRED
 from mdcoord.leases import Lease
 from mdcoord.model import Value
 from mdcoord.projectfiles import FileText
-from mdcoord.readiness import DONE
+from mdcoord.readiness import DONE, UNDONE
 from mdcoord.records import Context, Task
 from mdcoord.services.env import Env
 from mdcoord.services.notes import Contexts
@@ -114,16 +114,14 @@ class Briefs:
 
     def _instructions(self, task: Task, room: _Room) -> list[Part]:
         parts = []
-        given = task.fields.get("instructions")
-        for label, text in _labelled(given) if isinstance(given, Mapping) else [("", given)]:
-            if isinstance(text, str) and text.strip():
-                wanted = text.strip().strip("`")
-                if _LINK.fullmatch(wanted):
-                    parts.append(Part(wanted, label or "link"))
-                elif self._is_path(wanted):
-                    parts.append(self._file(label or "instruction file", wanted, room))
-                else:
-                    parts.append(room.fit("its field `instructions`", label, text))
+        given = task.instructions or ""
+        wanted = given.strip().strip("`")
+        if _LINK.fullmatch(wanted):
+            parts.append(Part(wanted, "link"))
+        elif self._is_path(wanted):
+            parts.append(self._file("instruction file", wanted, room))
+        elif wanted:
+            parts.append(room.fit("its field `instructions`", "", given))
         prose = _prose(task)
         if prose:
             parts.append(room.fit("the text of its document", "", prose))
@@ -180,6 +178,9 @@ class Briefs:
         except MdcoordError as error:
             return Part(f"task {name}", problem=error.message)
         source = f"task {task.id}"
+        if task.status in UNDONE:
+            why = f": {task.error}" if task.error else ""
+            return Part(source, task.title or "", problem=f"there is no result, it is {task.status}{why}")
         if task.status not in DONE:
             return Part(source, task.title or "", problem=f"no result yet, it is {task.status}")
         if task.result is None:

@@ -49,6 +49,7 @@ TAIL: Final = 20
 
 _TAIL_WIDTH: Final = 300
 _UNDYING: Final = 1.0
+_LINGERING: Final = 1.0
 
 Output = Callable[[Claim, str, str], None]
 """Is given each line of a command's own output: its claim, `stdout` or `stderr`, the line."""
@@ -96,7 +97,8 @@ class Command:
         from shutil import which
 
         program = self.arguments[0] if self.arguments else ""
-        if not program or which(program, path=self.environ.get("PATH")) is None:
+        place = os.path.join(self.folder, program) if self.folder and os.sep in program else program
+        if not program or which(place, path=self.environ.get("PATH")) is None:
             raise UsageError(
                 f"there is no program {program!r} that could be run" if program else "there is no command",
                 hint="say which command does the work: -- COMMAND [ARGUMENTS]",
@@ -166,6 +168,7 @@ class _Run:
         """Read what it says until it has nothing more to say, or has ended and left others behind."""
         assert process.stdout is not None
         assert process.stderr is not None
+        ended = 0.0
         ears: dict[Any, _Lines] = {process.stdout: _Lines(self._heard), process.stderr: _Lines(self._passed)}
         with process.stdout, process.stderr, selectors.DefaultSelector() as selector:
             for stream in ears:
@@ -179,8 +182,11 @@ class _Run:
                     if not data:
                         selector.unregister(key.fileobj)
                 self._narrator.tick()
-                if not ready and process.poll() is not None:
-                    break
+                if process.poll() is not None:
+                    # What it left behind may hold its pipes for ever, and may have much to say.
+                    ended = ended or time.monotonic()
+                    if not ready or time.monotonic() - ended > _LINGERING:
+                        break
         for lines in ears.values():
             lines.add(b"")
 

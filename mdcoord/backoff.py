@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _MOST_DOUBLINGS: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(NamedTuple):
     """Exponential: `base` seconds after the first failure, `factor` times as long after each further one, at
     most `cap` seconds. With a `base` of 0 a task may be tried again at once.
     """

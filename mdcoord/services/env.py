@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide
 from mdcoord.errors import Busy, Conflict, InvalidDocument, UsageError
@@ -13,8 +14,7 @@ from mdcoord.services.tally import Tally
 from mdcoord.standing import Rules
 
 
-@dataclass(frozen=True, slots=True)
-class Team:
+class Team(NamedTuple):
     """How agents are treated whose documents say nothing else.
 
     An agent may hold `max_concurrent_tasks`. Its breaker opens after `breaker_threshold` failures in a row

@@ -33,12 +33,14 @@ SHARE: Final = 20
 """Making the list takes at most one part in so many of the time."""
 
 
-@dataclass(slots=True)
 class _Line:
     """Tasks in the order in which an agent is offered them. Those before `front` are gone."""
 
-    order: list[Record]
-    front: int = 0
+    __slots__ = ("front", "order")
+
+    def __init__(self, order: list[Record]) -> None:
+        self.order = order
+        self.front = 0
 
 
 @dataclass(slots=True)

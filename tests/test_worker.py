@@ -14,7 +14,7 @@ import pytest
 
 from mdcoord import Worker, Workspace
 from mdcoord.backends.memory import MemoryBackend
-from mdcoord.errors import BackendUnavailable, Busy, UsageError
+from mdcoord.errors import BackendUnavailable, Busy, NotDurable, UsageError
 from mdcoord.services import badge, job
 from mdcoord.services.claim import Claim
 from mdcoord.services.job import Outcome
@@ -212,6 +212,25 @@ def test_an_outcome_is_written_once_the_store_is_there_again(
         if failures:
             raise failures.pop()
         return complete(*given, **rest)
+
+    monkeypatch.setattr(w.tasks, "complete", shaky)
+    assert verdicts(w, lambda claim: 1) == [("one", "completed")]
+    assert w.tasks.get("one").result == 1
+
+
+@pytest.mark.parametrize("error", [NotDurable("fsync"), BackendUnavailable("the answer was lost")])
+def test_an_outcome_that_was_written_before_the_error_counts(
+    w: Workspace, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(job, "_PATIENCE", (0.0,))
+    w.tasks.create("x", id="one")
+    complete, errors = w.tasks.complete, [error]
+
+    def shaky(*given: Any, **rest: Any) -> Any:
+        task = complete(*given, **rest)
+        if errors:
+            raise errors.pop()
+        return task
 
     monkeypatch.setattr(w.tasks, "complete", shaky)
     assert verdicts(w, lambda claim: 1) == [("one", "completed")]

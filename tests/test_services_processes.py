@@ -30,6 +30,29 @@ with Workspace.open(sys.argv[1], agent="same-name") as w:
             break
 """
 
+RIVAL = """
+import sys, time
+from mdcoord import Workspace
+from mdcoord.errors import NothingReady
+
+TASKS = 8
+
+with Workspace.open(sys.argv[1], agent="team") as w:
+    print("open", flush=True)
+    sys.stdin.readline()
+    for number in range(TASKS):
+        w.tasks.create("x", key=f"job-{number}", fields={"number": number})
+    while any(task.status != "completed" for task in w.tasks.list()):
+        try:
+            with w.tasks.claim() as claim:
+                began = time.monotonic()
+                time.sleep(0.002)
+                print(claim.task["number"], began, time.monotonic(), flush=True)
+                claim.complete()
+        except NothingReady:
+            time.sleep(0.005)
+"""
+
 HOLDER = """
 import sys
 from mdcoord import Workspace
@@ -87,3 +110,24 @@ def test_a_killed_holder_is_noticed_at_once(w: Workspace, tmp_path: Path) -> Non
         "holder",
         "its process is gone",
     )
+
+
+def test_limits_conflicts_and_keys_hold_among_processes(w: Workspace, tmp_path: Path) -> None:
+    """Four processes of one agent that may hold two tasks make the same tasks, neighbours in conflict."""
+    w.agents.register("team", max_concurrent_tasks=2)
+    names = [w.tasks.create("x", key=f"job-{number}", fields={"number": number}).id for number in range(8)]
+    for number, name in enumerate(names):
+        w.tasks.update(name, {"conflicts_with": [names[(number + 1) % 8]]})
+    workers = [start(RIVAL, tmp_path) for _ in range(4)]
+    outputs = [worker.communicate("go\n", timeout=120)[0] for worker in workers]
+    assert all(worker.returncode == 0 for worker in workers)
+    held = [tuple(map(float, line.split())) for output in outputs for line in output.splitlines()]
+    assert sorted(number for number, _, _ in held) == list(range(8))
+    assert len(w.tasks.list()) == 8
+    for number, began, ended in held:
+        meanwhile = [
+            other for other, first, last in held if first < ended and began < last and other != number
+        ]
+        assert not {(number + 1) % 8, (number - 1) % 8}.intersection(meanwhile)
+    for moment in (began for _, began, _ in held):
+        assert sum(began <= moment <= ended for _, began, ended in held) <= 2

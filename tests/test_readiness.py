@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mdcoord.model import Key, Record
-from mdcoord.readiness import dependencies, key_of, obstacles, rank, statuses, task_id
+from mdcoord.readiness import declined, dependencies, key_of, obstacles, rank, span, statuses, task_id
 
 NOW = "2026-01-31T09:30:00.000Z"
 STATUS = {"done": "completed", "old": "complete", "open": "pending", "off": "cancelled"}
@@ -119,3 +119,46 @@ def test_the_statuses_of_all_tasks() -> None:
     assert found["123"] == "dead", "the name of a file goes before the id field"
     assert found["other"] == "dead"
     assert found["plain"] == "pending"
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (30, 30.0),
+        (0.5, 0.5),
+        ("1h30m", 5400.0),
+        ("90", 90.0),
+        (0, None),
+        (-1, None),
+        (True, None),
+        ("soon", None),
+        (None, None),
+        (float("inf"), None),
+        (["1m"], None),
+    ],
+)
+def test_durations_in_documents(value: Any, seconds: float | None) -> None:
+    assert span(value) == seconds
+
+
+def test_after_a_while_it_is_anybodys() -> None:
+    task = {"needs": ["gpu"], "assigned_agent": "ada", "created_at": "2026-01-31T09:00:00Z"}
+    assert len(why(task, can=[], agent="bob", fallback=1801)) == 2
+    assert why(task, can=[], agent="bob", fallback=1800) == []
+    for later in ("assigned_at", "not_before"):
+        assert len(why({**task, later: "2026-01-31T09:10:00Z"}, can=[], agent="bob", fallback=1800)) == 2
+    assert len(why({"needs": ["gpu"]}, can=[], fallback=1)) == 1, "nobody knows for how long it waits"
+    assert why({**task, "status": "dead"}, can=[], agent="bob", fallback=1) == ["its status is dead"]
+
+
+def test_rivals_are_in_its_way() -> None:
+    task = {"task_id": "task-7", "conflicts_with": ["x"]}
+    found = why(task, rivals=lambda id: ["x", "y"] if id == "7" else [])
+    assert found == [f"it conflicts with task {name}, which is in progress" for name in "xy"]
+    assert why(task, rivals=lambda id: []) == why(task) == []
+
+
+def test_who_gave_it_back() -> None:
+    assert declined({"declined_by": ["ada"]}, "ada")
+    assert not declined({"declined_by": "ada"}, "ada")
+    assert not declined({}, "ada")

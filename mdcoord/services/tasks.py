@@ -18,11 +18,11 @@ from mdcoord.lifecycle import LONGEST_TTL
 from mdcoord.model import ANY, KEEP, Change, Expect, Key, Path, Record, Value, normalise_name
 from mdcoord.readiness import OPEN, Rivals, StatusOf, dependencies, obstacles, span, statuses
 from mdcoord.records import Own, Task
-from mdcoord.services.claims import runs
 from mdcoord.services.documents import Names, path_of, texts
 from mdcoord.services.env import Env
 from mdcoord.services.events import TASKS, announce
 from mdcoord.services.planning import Planning, needed_after
+from mdcoord.services.taking import runs
 from mdcoord.standing import IN_PROGRESS, reopened, standing, status_of
 
 AUTO: Final = "auto"

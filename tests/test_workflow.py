@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,17 @@ from mdcoord import Definition, Phase, TaskDef, Workspace
 from mdcoord.backends.base import Backend
 from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.memory import MemoryBackend
-from mdcoord.errors import AlreadyExists, Conflict, InvalidDocument, NotFound, TimedOut, UsageError
-from mdcoord.model import Key
+from mdcoord.errors import (
+    AlreadyExists,
+    BackendUnavailable,
+    Conflict,
+    InvalidDocument,
+    NotFound,
+    NothingReady,
+    TimedOut,
+    UsageError,
+)
+from mdcoord.model import Key, Record
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -210,6 +219,83 @@ def test_a_definition_in_markdown(w: Workspace) -> None:
         w.workflows.run("---\nworkflow: [\n---\n")
     with pytest.raises(UsageError):
         w.workflows.run(RELEASE, params={"n": 2})
+
+
+class Failing(MemoryBackend):
+    """Refuses its n-th change, as if the process had been killed there."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def create(self, *args: Any, **rest: Any) -> Record:
+        self._count()
+        return super().create(*args, **rest)
+
+    def write(self, *args: Any, **rest: Any) -> Record:
+        self._count()
+        return super().write(*args, **rest)
+
+    def _count(self) -> None:
+        self.number -= 1
+        if self.number == 0:
+            raise BackendUnavailable("killed")
+
+
+def interrupted(steps: Callable[[Workspace], Any], before: Callable[[Workspace], Any]) -> Iterator[Workspace]:
+    """Workspaces in which these steps were cut off before their first change, their second, …"""
+    for number in range(1, 100):
+        backend = Failing(0)
+        w = Workspace(backend, agent="ada", host=FakeHost())
+        before(w)
+        backend.number = number
+        try:
+            steps(w)
+        except BackendUnavailable:
+            yield w
+        else:
+            return
+    raise AssertionError("it does not come to an end")
+
+
+def do_all(w: Workspace) -> None:
+    """Work until nothing is ready."""
+    while True:
+        try:
+            w.tasks.claim(can=["c"], heartbeat=False).complete()
+        except NothingReady:
+            return
+
+
+def test_wherever_a_run_is_cut_off_running_again_ends_it(w: Workspace) -> None:
+    w.workflows.run(RELEASE)
+    whole, count = needed(w), 0
+    for half in interrupted(lambda one: one.workflows.run(RELEASE), lambda one: None):
+        count += 1
+        do_all(half)
+        assert all(found.status == "blocked" for found in half.workflows.list() if len(needed(half)) < 4)
+        half.workflows.run(RELEASE)
+        assert needed(half) == whole
+        do_all(half)
+        assert half.workflows.get("release").status == "completed"
+    assert count == 6  # the progress document, four tasks, the progress document again
+
+
+def test_wherever_adding_is_cut_off_adding_again_ends_it() -> None:
+    def add(w: Workspace) -> None:
+        w.workflows.add("release", "Sign", "build")
+
+    count = 0
+    for half in interrupted(add, lambda one: one.workflows.run(RELEASE)):
+        count += 1
+        do_all(half)
+        if count > 1:  # before its first change nothing had happened: now it is too late
+            assert half.workflows.get("release").status == ("blocked" if count < 4 else "completed")
+            add(half)
+            do_all(half)
+            assert "release-sign" in needed(half)["release-test"]
+        assert half.workflows.get("release").status == "completed"
+    assert count == 4  # the link of the next phase, the name in the progress document, the task, the counts
 
 
 # -- adding

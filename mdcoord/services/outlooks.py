@@ -25,6 +25,7 @@ class Outlooks:
     def __init__(self, env: Env) -> None:
         self._env = env
         self._backend = env.backend
+        self._found: dict[tuple[Key, str], Outlook] = {}
 
     def document(self, name: str) -> Record:
         """The progress document of a workflow as it is stored. Raises NotFound, InvalidDocument."""
@@ -44,7 +45,10 @@ class Outlooks:
 
     def of(self, record: Record) -> Outlook:
         """How the workflow of a progress document stands."""
-        return outlook(self.stages(record), self.tasks, self.archived)
+        known = (record.key, record.version)
+        if known not in self._found:
+            self._found[known] = outlook(self.stages(record), self.tasks, self.archived)
+        return self._found[known]
 
     def current(self, record: Record) -> Record:
         """A progress document as it would be if it were written now; one of no workflow as it is."""

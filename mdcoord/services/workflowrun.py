@@ -80,7 +80,7 @@ class Maker:
         stages, digest = stages_of_plan(definition, planned), _digest(definition)
         self._check(planned, stages)
         before = self._document(definition, stages, digest)
-        self._make(planned, definition.project)
+        self._make(planned, stages, definition.project)
         if before is None:
             announce(self._env, CHANNEL, "workflow_started", {"workflow": self.name, "tasks": len(planned)})
         elif before.get(_DIGEST) != digest:
@@ -115,14 +115,14 @@ class Maker:
                 hint="add the task to a later phase",
                 begun=begun,
             )
-        self._name([Stage(stage.name, (id,), stage.allow_failures)])
-        self._make([one], record.fields.get("project"))
+        wanted = [Stage(stage.name, (id,), stage.allow_failures)]
+        self._make([one], wanted, record.fields.get("project"))
         return id
 
     def _document(
         self, definition: Definition, stages: Sequence[Stage], digest: str
     ) -> Mapping[str, Any] | None:
-        """Make the progress document and return None, or name the tasks in the one there is, as it was."""
+        """Make the progress document and return None, or the fields of the one that is there."""
         now = self._env.host.stamp()
         given = {"title": definition.title, "project": definition.project, "status": "pending"}
         fields = {
@@ -142,7 +142,6 @@ class Maker:
                     hint="give the workflow another name",
                     key=self.key.name,
                 ) from None
-            self._name(stages)
             return before
         return None
 
@@ -159,16 +158,24 @@ class Maker:
 
         self._env.write(self.key, decide)
 
-    def _make(self, planned: Sequence[Planned], project: Value) -> None:
-        """Make the tasks that are not there; all that wait for them do so before they are there."""
-        coming = [one for one in planned if one.id not in self._look.tasks and not self._is_archived(one.id)]
+    def _make(self, planned: Sequence[Planned], wanted: Sequence[Stage], project: Value) -> None:
+        """Make the tasks that are not there.
+
+        Those of later phases wait for them before they are named, and they are named before they are there:
+        whatever cuts it off, nothing starts too early, and making them again goes on.
+        """
+        look, record = self._look, self._backend.read(self.key)
+        coming = [one for one in planned if one.id not in look.tasks and not self._is_archived(one.id)]
+        new = {one.id for one in coming}
+        self._link(look, merged(look.stages(record), wanted), new)
+        kept = stages_of(record.fields)
+        if merged(kept, wanted) != kept:
+            self._name(wanted)
         if not coming:
             return
-        stages = self._look.stages(self._backend.read(self.key))
-        self._link(self._look, stages, {one.id for one in coming})
-        made = {one.id for one in coming}
+        stages = look.stages(self._backend.read(self.key))
         for one in coming:
-            waits = (id for id in awaited(stages, one.phase) if id in made or not self._is_archived(id))
+            waits = (id for id in awaited(stages, one.phase) if id in new or not self._is_archived(id))
             self._create(one, [*waits], project)
         now = Outlooks(self._env)
         stages = now.stages(self._backend.read(self.key))

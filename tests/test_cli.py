@@ -300,6 +300,7 @@ EXIT_CODES = {
     "AlreadyExists": 4,
     "NotReady": 4,
     "GateNotPassed": 4,
+    "NotAccepted": 4,
     "ClaimLost": 4,
     "NothingReady": 5,
     "Busy": 6,

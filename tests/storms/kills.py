@@ -50,11 +50,11 @@ class Writer:
         self.store = self.work.backend
         self.own: list[str] = []
 
-    def run(self) -> None:
-        """Work for ever."""
+    def run(self, parent: int) -> None:
+        """Work until the process that started this one is gone."""
         ways = [self.write, self.write, self.append, self.append, self.claim, self.claim, self.make]
         ways += [self.archive, self.rotate]
-        while True:
+        while os.getppid() == parent:
             self.number += 1
             try:
                 self.random.choice(ways)()
@@ -176,11 +176,12 @@ def storm(base: Path, seed: int, kills: int) -> dict[str, Any]:
 
 
 def _start(base: Path, slot: int, life: int, seed: int) -> int:
+    parent = os.getpid()
     pid = os.fork()
     if pid:
         return pid
     try:
-        Writer(base, slot, life, seed).run()
+        Writer(base, slot, life, seed).run(parent)
     except BaseException:
         import traceback
 

@@ -7,7 +7,6 @@ import tempfile
 
 from mdcoord import Workspace
 from mdcoord.errors import NothingReady, NotReady
-from mdcoord.graph import tree
 
 with tempfile.TemporaryDirectory() as folder, Workspace.create(folder, agent="coordinator") as w:
     w.agents.register("ada", can=["gpu", "docs"], specializations=["gpu"], max_concurrent_tasks=1)
@@ -16,7 +15,6 @@ with tempfile.TemporaryDirectory() as folder, Workspace.create(folder, agent="co
     w.tasks.create("Train", id="train", depends_on=["data"], needs=["gpu"], timeout="2h")
     w.tasks.create("Back up", id="backup", conflicts_with=["data"])
     w.tasks.create("Guess", id="guess", retry_limit=2)
-    print(*tree(w.tasks.graph(), lambda node: f"{node.id} ({node.status})"), sep="\n")
 
     print(
         "assigned:  ", [(task.id, task.assigned_agent) for task in w.tasks.assign_all(strategy="round_robin")]
@@ -52,10 +50,6 @@ with tempfile.TemporaryDirectory() as folder, Workspace.create(folder, agent="co
     print("claims won:", w.metrics.coordination()["from_documents"]["claims_won"])
 
 # It prints:
-#   data (pending)
-#   └─ train (pending)
-#   backup (pending)
-#   guess (pending)
 #   assigned:   [('data', 'ada'), ('backup', 'bob'), ('guess', 'bob')]
 #   excluded:   it conflicts with task data, which is in progress
 #   full:       ada holds train, and its max_concurrent_tasks is 1

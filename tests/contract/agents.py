@@ -350,6 +350,20 @@ class AgentsContract(WorkspacesBase):
         host.living.clear()
         assert w.agents.get().presence == "offline"
 
+    def test_work_keeps_an_agent_from_being_called_stale_or_archived(
+        self, w: Workspace, host: FakeHost
+    ) -> None:
+        w.agents.register("ada")
+        w.agents.register("idle")
+        host.forward(86_000)
+        w.tasks.create("x", id="one")
+        self.claim(w).complete()
+        host.forward(1000)
+        stale = {agent.id: (agent.stale, agent["_last_seen"]) for agent in w.agents.list()}
+        assert stale["ada"] == (False, w.tasks.get("one").completed_at)
+        assert stale["idle"] == (True, w.agents.get("idle").last_heartbeat)
+        assert set(w.archive(86_400).archived) == {"agent-idle"}
+
     # -- figures
 
     def test_figures_by_agent_and_type(self, w: Workspace, host: FakeHost, opened: Open) -> None:

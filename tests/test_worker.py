@@ -166,6 +166,30 @@ def test_a_worker_that_lacks_something_is_not_given_the_task_again(w: Workspace)
     assert verdicts(w, work, agent="bo", can=["gpu"]) == [("one", "completed")]
 
 
+def test_who_gives_a_task_back_again_and_again_does_so_less_and_less(w: Workspace) -> None:
+    w.tasks.create("x", id="one")
+    times: list[float] = []
+
+    def work(claim: Claim) -> None:
+        times.append(time.monotonic())
+        claim.release()
+
+    Worker(w, work, limit=3).run()
+    assert times[2] - times[1] >= 1
+
+
+def test_the_text_of_an_error_is_cut_and_made_writable(w: Workspace) -> None:
+    w.tasks.create("x", id="one")
+
+    def work(claim: Claim) -> None:
+        raise ValueError("\udcff" + "x" * 3_000_000)
+
+    assert verdicts(w, work) == [("one", "failed")]
+    error = w.tasks.get("one").error or ""
+    assert error.startswith("ValueError: ?xxx")
+    assert len(error) == 10_000
+
+
 def test_a_function_may_end_its_claim_itself(w: Workspace) -> None:
     for name, priority in (("a", 3), ("b", 2), ("c", 1)):
         w.tasks.create(name, id=name, priority=priority, retry_limit=1)

@@ -48,8 +48,13 @@ TAIL: Final = 20
 """How many of the last lines are kept for the text of an error."""
 
 _TAIL_WIDTH: Final = 300
+"""Characters of each of these lines."""
+
 _UNDYING: Final = 1.0
+"""Seconds after SIGKILL for which a group is awaited whose dead nobody collects."""
+
 _LINGERING: Final = 1.0
+"""Seconds for which those are listened to whom a command left behind."""
 
 Output = Callable[[Claim, str, str], None]
 """Is given each line of a command's own output: its claim, `stdout` or `stderr`, the line."""

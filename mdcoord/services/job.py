@@ -40,6 +40,10 @@ _PATIENCE: Final = (0.1, 0.3, 1.0, 3.0)
 """Seconds between tries to write down an outcome. A claim that stays unwritten would have its work redone."""
 
 
+_LONGEST_ERROR: Final = 10_000
+"""Characters of the text of an error."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a worker's claim ended: `completed`, `failed`, `released`, or `lost` to somebody else.
@@ -122,9 +126,10 @@ class Job:
 
     def end(self, reason: str, *, hard: bool = False) -> None:
         """Ask the work to end, for the first reason that is given, with `hard` make it."""
-        if self._settled or (self._reason and not (hard and not self._hard)):
-            return
-        self._reason, self._hard = self._reason or reason, hard
+        with self._lock:
+            if self._settled or (self._reason and (self._hard or not hard)):
+                return
+            self._reason, self._hard = self._reason or reason, hard
         self._next = time.monotonic() + (_UNDYING if hard else KILL_AFTER)
         if not self._effort.interrupt(hard=hard):
             self._settle(None)
@@ -148,8 +153,8 @@ class Job:
         with self._lock:
             if self._settled:
                 return
-            self._settled = True
-        reason, error = self._reason, ""
+            self._settled, reason = True, self._reason
+        error = ""
         try:
             if reason == LOST:
                 verdict, error = self._after_loss("")
@@ -174,6 +179,7 @@ class Job:
             return self._fail(_described(error))
 
     def _fail(self, error: str) -> tuple[str, str]:
+        error = error[:_LONGEST_ERROR].encode("utf-8", "replace").decode()
         verdict, problem = self._write(FAILED, self._claim.fail, error)
         return verdict, problem or (error if verdict == FAILED else "")
 
@@ -206,7 +212,7 @@ class Job:
             except ClaimLost as error:
                 return self._after_loss(error.message)
             except NotDurable:
-                break  # it is done and visible
+                continue  # it is done and visible; asked once more, the store says so
             except (Busy, BackendUnavailable):
                 if pause is None:
                     raise

@@ -10,6 +10,7 @@ import asyncio
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from typing import Any, Final
 from mdcoord.errors import MdcoordError, NothingReady, UsageError
 from mdcoord.services.badge import Badge
 from mdcoord.services.desk import Desk
+from mdcoord.services.documents import texts
 from mdcoord.services.env import Env
-from mdcoord.services.job import Job, Outcome
+from mdcoord.services.job import RELEASED, Job, Outcome
 from mdcoord.services.wake import Bell, folder_sign
 from mdcoord.services.work import Function, work_of
 
@@ -80,15 +82,13 @@ class Worker:
     ) -> None:
         if jobs < 1 or (limit is not None and limit < 1):
             raise UsageError("a worker does at least one task", hint="jobs and limit are 1 or more")
-        if isinstance(can, str):
-            raise UsageError("can is a list of texts, not one text", hint=f"can=[{can!r}]")
         env: Env = desk.tasks._env
         self.agent = env.named(agent)
         self.worked = Worked()
         self._desk = desk
         self._env = env
         self._work = work_of(work)
-        self._can = None if can is None else [*can]
+        self._can = None if can is None else texts(can, "can")
         self._room = jobs
         self._limit = limit
         self._idle = idle
@@ -101,6 +101,7 @@ class Worker:
         self._left: list[Job] = []
         self._taken = 0
         self._trouble = 0
+        self._returned: Counter[str] = Counter()
         self._vain = False
         self._active = 0.0
         self._stopping: float | None = None
@@ -217,6 +218,11 @@ class Worker:
             self._left.append(job)  # a plain function that goes on in vain takes room like any other
         self._active, self._vain = time.monotonic(), False
         self._bell.again()
+        if outcome.verdict == RELEASED:
+            self._returned[outcome.task.id] += 1
+            # Who gives the same task back again and again must not do so all the time.
+            again = self._returned[outcome.task.id] - 2
+            self._bell.pause(0.0 if again < 0 else min(2.0**again, _LONGEST_TROUBLE))
         self.worked.count(outcome.verdict)
         self._on_end(outcome)
 

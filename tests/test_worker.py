@@ -575,6 +575,18 @@ def test_its_agent_is_there_while_it_works_and_says_goodbye(
     assert w.agents.get("ada").status == "offline"
 
 
+def test_the_goodbye_of_another_worker_of_the_same_name_is_not_its_own(
+    w: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(badge, "SIGN_OF_LIFE", 0.05)
+    background = Background(Worker(w, lambda claim: None))
+    until(lambda: w.agents.list())
+    w.agents.set("ada", status="offline")
+    until(lambda: w.agents.get("ada").status == "available")
+    background.worker.stop()
+    background.end()
+
+
 def test_an_agent_that_somebody_limited_keeps_its_limit(w: Workspace) -> None:
     w.agents.register("ada", max_concurrent_tasks=1)
     told: list[str] = []

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from mdcoord.errors import InvalidDocument, MdcoordError, NotFound
+from mdcoord.presence import OFFLINE
 from mdcoord.services.desk import Desk
 from mdcoord.services.env import Env
 
@@ -82,8 +83,9 @@ class Badge:
             if changed:
                 self._shown = busy
                 self._desk.agents.set(self._agent, status="busy" if busy else "available")
-            else:
-                self._desk.agents.heartbeat(self._agent)
+            elif self._desk.agents.heartbeat(self._agent).status == OFFLINE:
+                self._shown = False
+                self.put_on()  # another worker of this name has said goodbye
         except NotFound:
             self._try(self.put_on)
         except MdcoordError as error:
@@ -95,7 +97,7 @@ class Badge:
 
     def _leave(self) -> None:
         if self._desk.agents.get(self._agent).pid == os.getpid():
-            self._desk.agents.set(self._agent, status="offline")
+            self._desk.agents.set(self._agent, status=OFFLINE)
 
     def _try(self, write: Callable[[], None]) -> None:
         try:

@@ -6,11 +6,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from mdcoord.conflicts import standing_bars
 from mdcoord.errors import (
     ClaimLost,
-    MdcoordError,
-    NotFound,
     UsageError,
 )
 from mdcoord.leases import OVERDUE, Claimant, Lease
@@ -23,17 +20,17 @@ from mdcoord.lifecycle import (
     release,
     retry,
 )
-from mdcoord.model import Change, Key, Path, Record, Value, normalise_name
-from mdcoord.readiness import status_for_others
+from mdcoord.model import Change, Path, Record, Value, normalise_name
 from mdcoord.records import Task
 from mdcoord.services.beater import Beater
 from mdcoord.services.claim import Claim
 from mdcoord.services.documents import Documents, texts
 from mdcoord.services.env import Env
 from mdcoord.services.events import TASKS, announce
+from mdcoord.services.others import Others
 from mdcoord.services.queue import Queue
 from mdcoord.services.roster import Roster
-from mdcoord.services.taking import Taking, runs
+from mdcoord.services.taking import Taking
 
 
 class Claims(Documents[Task]):
@@ -51,6 +48,7 @@ class Claims(Documents[Task]):
         super().__init__(env)
         self._queue = Queue(env)
         self._roster = Roster(env)
+        self._others = Others(env)
         self._beater = Beater()
 
     def claim(
@@ -88,8 +86,10 @@ class Claims(Documents[Task]):
         normalise_name(self._env.named(agent))  # one that could not be registered holds nothing
         who = self._env.claimant(self._env.named(agent), session, None, pid)
         wanted = None if can is None else frozenset(can)
-        taking = Taking(self, who, wanted, ttl, _op("claim", op))
-        record = taking.by_id(self._key(id), wait) if id is not None else taking.next(self._queue, wait)
+        taking = Taking(
+            *(self._env, self._queue, self._roster, self, who), can=wanted, ttl=ttl, op=_op("claim", op)
+        )
+        record = taking.by_id(self._key(id), wait) if id is not None else taking.next(wait)
         return Claim(
             self, self._typed(record), who, self._env.rules.heartbeat, self._beater if heartbeat else None
         )
@@ -246,6 +246,10 @@ class Claims(Documents[Task]):
         if str(data.get("reason")).startswith(OVERDUE):
             self._roster.failed(str(data.get("previous_agent") or ""))
 
+    def claimed(self, record: Record, who: Claimant, op: str | None) -> None:
+        """Announce a claim where routine events are wanted."""
+        self._routine("task_claimed", self._typed(record), who, op)
+
     def refresh(self) -> None:
         """Let the next claim look at all tasks anew, instead of a list that may be half a second old."""
         self._queue.forget()
@@ -268,31 +272,6 @@ class Claims(Documents[Task]):
         except ClaimLost:
             env.tally.add("claims_lost")
             raise
-
-    def _status(self, task: str) -> str | None:
-        """The status of a dependency as it is now, None when there is no such task."""
-        try:
-            return status_for_others(self._backend.read(self._backend.resolve("task", task)).fields)
-        except NotFound:
-            return None
-        except MdcoordError as error:
-            return f"not readable ({error.message})"
-
-    def _runs(self, task: str) -> bool:
-        """Whether a task is in progress under a claim that is not over."""
-        try:
-            record = self._backend.read(self._backend.resolve("task", task))
-        except MdcoordError:
-            return False
-        return runs(self._env, record)
-
-    def _bars(self, record: Record) -> list[str]:
-        """The tasks whose bars on this one stand (see `conflicts`)."""
-        return standing_bars(record.lease, record.key.id, self._attempt, self._runs, self._env.host)
-
-    def _attempt(self, task: str) -> int:
-        lease: Lease | None = self._backend.lease(Key("task", task))
-        return lease.attempt if lease else 0
 
     def _routine(self, name: str, task: Task, who: Claimant, op: str | None = None) -> None:
         if self._env.all_events:

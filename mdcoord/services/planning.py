@@ -11,7 +11,6 @@ from mdcoord.model import Change, Key, Record, Value
 from mdcoord.readiness import (
     DONE,
     OPEN,
-    conflicts,
     declined,
     dependencies,
     obstacles,
@@ -51,9 +50,9 @@ class Planning(Claims):
         if can is None and member and member.capabilities:
             can = member.capabilities
         reasons = obstacles(
-            *(fields, self._status, env.host.stamp(), can, agent),
+            *(fields, self._others.status, env.host.stamp(), can, agent),
             fallback=env.rules.fallback_after,
-            rivals=lambda _: self._rivals(record),
+            rivals=lambda _: self._others.rivals(record),
         )
         reasons += self._further_back(record)
         if agent and declined(fields, agent):
@@ -139,15 +138,10 @@ class Planning(Claims):
             announce(env, TASKS, "task_assigned", {"task_id": task.id, "agent": agent})
         return task
 
-    def _rivals(self, record: Record) -> list[str]:
-        """The tasks in progress that conflict with this one, whoever lists it."""
-        listed = [other for other in conflicts(record.fields) if self._runs(other)]
-        return list(dict.fromkeys([*listed, *self._bars(record)]))
-
     def _further_back(self, record: Record) -> list[str]:
         """What keeps a task from ever starting beyond the tasks that it depends on itself."""
         direct = dependencies(record.fields)
-        if all(self._status(other) in DONE for other in direct):
+        if all(self._others.status(other) in DONE for other in direct):
             return []
         from mdcoord.graph import blockers, cycle
 

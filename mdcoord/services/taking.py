@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from mdcoord.conflicts import barred, under_way, withdrawn
 from mdcoord.errors import (
@@ -20,31 +20,50 @@ from mdcoord.errors import (
 )
 from mdcoord.leases import Claimant, Lease
 from mdcoord.lifecycle import Unannounced, claim, hold, not_ready, recovery, release
-from mdcoord.model import Change, Key, Record
+from mdcoord.model import Change, Key, Record, Value
 from mdcoord.readiness import conflicts
 from mdcoord.services.env import Env
+from mdcoord.services.others import Others, runs
 from mdcoord.services.queue import Queue, Snapshot
-from mdcoord.services.roster import Member
-from mdcoord.standing import IN_PROGRESS, Standing, attempt_of, standing, status_of
+from mdcoord.services.roster import Member, Roster
+from mdcoord.standing import Standing, attempt_of, standing, status_of
 
-if TYPE_CHECKING:
-    from mdcoord.services.claims import Claims
+
+class Hooks(Protocol):
+    """Who is told of what happens besides."""
+
+    def taken_back(self, event: str, data: Mapping[str, Value]) -> None:
+        """A task was taken from a holder whose claim was over."""
+
+    def claimed(self, record: Record, who: Claimant, op: str | None) -> None:
+        """A task was claimed."""
 
 
 class Taking:
-    """One attempt of one agent to claim something."""
+    """One attempt of `who` to claim something, with the capabilities `can` (None: those registered)."""
 
     def __init__(
-        self, claims: Claims, who: Claimant, can: frozenset[str] | None, ttl: float | None, op: str | None
+        self,
+        env: Env,
+        queue: Queue,
+        roster: Roster,
+        hooks: Hooks,
+        who: Claimant,
+        *,
+        can: frozenset[str] | None = None,
+        ttl: float | None = None,
+        op: str | None = None,
     ) -> None:
-        self._claims = claims
-        self._env = claims._env
-        self._backend = claims._env.backend
+        self._env = env
+        self._backend = env.backend
+        self._queue = queue
+        self._roster = roster
+        self._others = Others(env)
+        self._hooks = hooks
         self._who = who
         self._can = can
         self._ttl = ttl
         self._op = op
-        self._roster = claims._roster
         self._before = Standing()
         self._mark = ""
 
@@ -66,7 +85,7 @@ class Taking:
             raise self._unwilling(key, refusal)
         return record
 
-    def next(self, queue: Queue, wait: float) -> Record:
+    def next(self, wait: float) -> Record:
         """Claim the first task that can be had.
 
         Raises NothingReady, or Busy when all that is left stays locked.
@@ -76,12 +95,12 @@ class Taking:
             return done
         member = self._roster.member(self._who.agent)
         if member and (refusal := self._roster.refusal(member)):
-            raise self._nothing(queue.snapshot().tally, refusal)
+            raise self._nothing(self._queue.snapshot().tally, refusal)
         if self._can is None and member and member.capabilities:
             self._can = member.capabilities
         begun = time.monotonic()
         while True:
-            snapshot = queue.snapshot()
+            snapshot = self._queue.snapshot()
             busy: Busy | None = None
             for candidate in self._offers(snapshot, begun, member):
                 try:
@@ -95,7 +114,7 @@ class Taking:
                         raise self._nothing(snapshot.tally, refusal)
                     return record
             if snapshot.made < begun:
-                queue.refresh()
+                self._queue.refresh()
             elif busy is None:
                 raise self._nothing(snapshot.tally)
             elif time.monotonic() - begun > wait:
@@ -135,10 +154,10 @@ class Taking:
     def _take(self, key: Key, wait: float) -> Record | None:
         record = self._written(key, wait)
         if self._before.ended:
-            self._claims.taken_back(*recovery(record, self._before))
+            self._hooks.taken_back(*recovery(record, self._before))
         if status_of(record.fields) == "dead":
             return None
-        self._claims._routine("task_claimed", self._claims._typed(record), self._who, self._op)
+        self._hooks.claimed(record, self._who, self._op)
         return record
 
     def _written(self, key: Key, wait: float) -> Record:
@@ -166,7 +185,7 @@ class Taking:
         env = self._env
 
         def decide(found: Record) -> Change:
-            blocking = self._claims._bars(found) if key == record.key else _taken(found, env)
+            blocking = self._others.bars(found) if key == record.key else _taken(found, env)
             reasons = [f"it conflicts with task {other}, which is in progress" for other in blocking]
             lease = None if reasons else barred(found.lease, record.key.id, attempt, self._mark, env.host)
             if lease is None:
@@ -210,7 +229,7 @@ class Taking:
             lambda found: release(found, hold(found, who, env.host, env.rules), env.host, None),
             wait=env.lock_timeout,
         )
-        self._claims.refresh()
+        self._queue.forget()
         return refusal
 
     def _decide(self, record: Record) -> Change | None:
@@ -221,8 +240,8 @@ class Taking:
             self._who,
             env.host,
             env.rules,
-            statuses=self._claims._status,
-            rivals=lambda _: self._claims._bars(record),
+            statuses=self._others.status,
+            rivals=lambda _: self._others.bars(record),
             mark=self._mark,
             can=self._can,
             ttl=self._ttl,
@@ -261,16 +280,6 @@ class Taking:
 
 _FASTER = "somebody else is claiming it"
 _UNWILLING = "end what it holds, wait, or look at the agent's document"
-
-
-def runs(env: Env, record: Record) -> bool:
-    """Whether a task, read with its lease, is in progress under a claim that is not over."""
-    return status_of(record.fields) == IN_PROGRESS and not _standing(env, record).free
-
-
-def _standing(env: Env, record: Record) -> Standing:
-    lease = record.lease or env.backend.lease(record.key)
-    return standing(record, lease, env.host, env.rules)
 
 
 def _taken(record: Record, env: Env) -> list[str]:

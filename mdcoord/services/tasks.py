@@ -21,8 +21,8 @@ from mdcoord.records import Own, Task
 from mdcoord.services.documents import Names, path_of, texts
 from mdcoord.services.env import Env
 from mdcoord.services.events import TASKS, announce
+from mdcoord.services.others import runs
 from mdcoord.services.planning import Planning, needed_after
-from mdcoord.services.taking import runs
 from mdcoord.standing import IN_PROGRESS, reopened, standing, status_of
 
 AUTO: Final = "auto"
@@ -224,7 +224,7 @@ class Tasks(Planning):
 
     def _typed(self, record: Record, own: Own | None = None) -> Task:
         return super()._typed(
-            record, own or self._facts(record, self._status, lambda _: self._rivals(record))
+            record, own or self._facts(record, self._others.status, lambda _: self._others.rivals(record))
         )
 
     def _facts(self, record: Record, status: StatusOf, rivals: Rivals) -> Own:

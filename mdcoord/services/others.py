@@ -1,0 +1,58 @@
+"""What a task has to know of the other tasks: those that it waits for, and those that it conflicts with."""
+
+from __future__ import annotations
+
+from mdcoord.conflicts import standing_bars
+from mdcoord.errors import MdcoordError, NotFound
+from mdcoord.leases import Lease
+from mdcoord.model import Key, Record
+from mdcoord.readiness import conflicts, status_for_others
+from mdcoord.services.env import Env
+from mdcoord.standing import IN_PROGRESS, standing, status_of
+
+
+class Others:
+    """The other tasks as they are at this moment, each read when it is asked for."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+        self._backend = env.backend
+
+    def status(self, task: str) -> str | None:
+        """The status of a task for those that depend on it, None when there is no such task."""
+        try:
+            return status_for_others(self._backend.read(self._backend.resolve("task", task)).fields)
+        except NotFound:
+            return None
+        except MdcoordError as error:
+            return f"not readable ({error.message})"
+
+    def runs(self, task: str) -> bool:
+        """Whether a task is in progress under a claim that is not over."""
+        try:
+            record = self._backend.read(self._backend.resolve("task", task))
+        except MdcoordError:
+            return False
+        return runs(self._env, record)
+
+    def attempt(self, task: str) -> int:
+        """The number of the last claim of a task."""
+        lease: Lease | None = self._backend.lease(Key("task", task))
+        return lease.attempt if lease else 0
+
+    def bars(self, record: Record) -> list[str]:
+        """The tasks whose bars on this one stand (see `conflicts`)."""
+        return standing_bars(record.lease, record.key.id, self.attempt, self.runs, self._env.host)
+
+    def rivals(self, record: Record) -> list[str]:
+        """The tasks in progress that conflict with this one, whoever lists it."""
+        listed = [other for other in conflicts(record.fields) if self.runs(other)]
+        return list(dict.fromkeys([*listed, *self.bars(record)]))
+
+
+def runs(env: Env, record: Record) -> bool:
+    """Whether a task is in progress under a claim that is not over."""
+    if status_of(record.fields) != IN_PROGRESS:
+        return False
+    lease = record.lease or env.backend.lease(record.key)
+    return not standing(record, lease, env.host, env.rules).free

@@ -248,7 +248,8 @@ class Claims(Documents[Task]):
 
     def claimed(self, record: Record, who: Claimant, op: str | None) -> None:
         """Announce a claim where routine events are wanted."""
-        self._routine("task_claimed", self._typed(record), who, op)
+        if self._env.all_events:
+            self._routine("task_claimed", self._typed(record), who, op)
 
     def refresh(self) -> None:
         """Let the next claim look at all tasks anew, instead of a list that may be half a second old."""

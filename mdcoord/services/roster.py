@@ -52,14 +52,19 @@ class Roster:
     def __init__(self, env: Env) -> None:
         self._env = env
         self._backend = env.backend
+        self._strangers: set[str] = set()
 
     def member(self, agent: str) -> Member | None:
         """A registered agent; None for any other, and for one whose document cannot be read."""
         try:
             key = Key.of("agent", agent)
-            return self.of(self._backend.read(key)) if self._backend.exists(key) else None
+            if self._backend.exists(key):
+                self._strangers.discard(agent)
+                return self.of(self._backend.read(key))
         except MdcoordError:
-            return None
+            pass
+        self._strangers.add(agent)
+        return None
 
     def of(self, record: Record) -> Member:
         """The agent of this document."""
@@ -96,7 +101,7 @@ class Roster:
 
     def succeeded(self, agent: str) -> None:
         """A task was completed: the breaker of an agent that had failed before closes."""
-        memo = self._memo(agent)
+        memo = None if agent in self._strangers else self._memo(agent)
         if memo and memo.get("shaky"):
             self._turn(agent, lambda breaker: breaker.succeeded())
 

@@ -103,11 +103,12 @@ def project_here(project: Path, here: Path) -> Path:
     Linked work trees share the workspace of the main one, but each has files of its own to look at.
     """
     checkout = checkout_of(here)
-    if checkout and checkout.linked and checkout.main and not project.is_relative_to(checkout.top):
-        if project.is_relative_to(checkout.main):
-            own = checkout.top / project.relative_to(checkout.main)
-            return own if own.is_dir() else project
-    return project
+    if not (checkout and checkout.linked and checkout.main) or project.is_relative_to(checkout.top):
+        return project
+    if not project.is_relative_to(checkout.main):
+        return project
+    own = checkout.top / project.relative_to(checkout.main)
+    return own if own.is_dir() else project
 
 
 def state_folder(root: Path) -> Path:

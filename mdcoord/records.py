@@ -4,8 +4,8 @@
 a value of another type than its attribute promises reads as absent there; `task["priority"]` has it as it is.
 
 mdcoord's own facts stand beside the fields with an underscore: `_kind`, `_id`, `_version`, `_path`, `_body`,
-and `_ready` and `_stale` for tasks, `_presence`, `_last_seen` and `_stale` for agents. They win over a key that somebody
-wrote: programs rely on them.
+and `_ready` and `_stale` for tasks, `_presence`, `_last_seen` and `_stale` for agents. They win over a key
+that somebody wrote: programs rely on them.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ FLOORS = [
     {"errors", "model", "_version"},
     {
         *("formats", "config", "host", "leases", "readiness", "lifecycle", "records", "layout", "aio"),
-        *("presence", "breaker", "assignment", "graph", "conflicts", "outcomes", "backoff", "standing", "endings", "gate"),
+        *("presence", "breaker", "assignment", "graph", "conflicts", "outcomes", "backoff", "standing"),
+        *("endings", "gate"),
         *("patience", "addressing", "phases", "outlook"),
         *("acceptance", "projectfiles", "shapes"),
     },

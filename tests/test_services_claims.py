@@ -11,7 +11,7 @@ from contract.suite import being_written
 
 from mdcoord.backends.base import Event
 from mdcoord.backends.memory import MemoryBackend
-from mdcoord.errors import Busy, ClaimLost, NotDurable, NothingReady, NotReady
+from mdcoord.errors import Busy, ClaimLost, InvalidName, NotDurable, NothingReady, NotReady
 from mdcoord.leases import Claimant, take
 from mdcoord.model import Change, Key
 from mdcoord.workspace import Workspace
@@ -136,9 +136,9 @@ def test_foreign_claims_are_noted_only_when_nobody_is_writing(w: Workspace) -> N
 
 
 def test_agents_whose_names_cannot_be_files(w: Workspace) -> None:
-    """They may claim; only they cannot be registered under that name."""
-    claim = w.tasks.claim(agent="Ada Lovelace (laptop)", heartbeat=False)
-    assert claim.complete().assigned_agent == "Ada Lovelace (laptop)"
+    """They are refused at the claim, as they are when they register."""
+    with pytest.raises(InvalidName):
+        w.tasks.claim(agent="Ada Lovelace (laptop)", heartbeat=False)
 
 
 def test_the_hint_of_a_refused_claim_is_safe(w: Workspace) -> None:

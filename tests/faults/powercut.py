@@ -29,7 +29,11 @@ MARK = "user.mdcoord.version"
 
 
 class Op(NamedTuple):
-    """One thing that was done. `kind`: write, cut, mark, sync, ack or name (what a folder says)."""
+    """One thing that was done.
+
+    `kind`: write, cut or mark (to the file `where`), name (in the folders `where`: which file each path
+    is now), sync (of a file or folder), ack.
+    """
 
     kind: str
     where: Any
@@ -39,33 +43,41 @@ class Op(NamedTuple):
 class Recorder(Faults):
     """Lets all calls happen, but for syncs, and notes those that change something."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.ops: list[Op] = []
         self._open: dict[int, Any] = {}
-        self._inodes: dict[tuple[int, int], int] = {}
-        self._folder = folder
+        self._born: dict[int, str] = {}
 
     def call(self, name: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        new = name == "open" and not os.path.lexists(arguments[0])
-        made = name == "mkdir" and not os.path.lexists(arguments[0])
+        new = name in ("open", "mkdir") and not os.path.lexists(arguments[0])
         result = None if name == "fsync" else function(*arguments, **named)
         if name == "open" and isinstance(result, int):
             self._opened(result, arguments[0], new)
-        elif made:
-            self.ops.append(Op("name", (os.path.dirname(arguments[0]),), ("mkdir", arguments[0])))
+        elif name == "mkdir" and new:
+            self._named(arguments[0])
         else:
             self._note(name, arguments, result)
         return result
 
     def _opened(self, descriptor: int, path: str, new: bool) -> None:
-        if os.path.isdir(path):
-            self._open[descriptor] = path
-            return
-        inode = os.fstat(descriptor).st_ino
-        self._open[descriptor] = inode
         if new:
-            self.ops.append(Op("name", (os.path.dirname(path),), ("create", path, inode)))
+            # Numbers of inodes are used again.
+            inode = os.fstat(descriptor).st_ino
+            self._born[inode] = f"{inode} of {len(self.ops)}"
+            self._named(path)
+        self._open[descriptor] = path if os.path.isdir(path) else self._file(path)
+
+    def _file(self, path: str) -> Any:
+        """What a path is: a file, True for a folder, None for nothing."""
+        if os.path.isdir(path):
+            return True
+        inode = os.lstat(path).st_ino if os.path.lexists(path) else None
+        return inode and self._born.get(inode, inode)
+
+    def _named(self, *paths: str) -> None:
+        folders = tuple(dict.fromkeys(map(os.path.dirname, paths)))
+        self.ops.append(Op("name", folders, tuple((path, self._file(path)) for path in paths)))
 
     def _note(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
         there = self._open.get(arguments[0]) if arguments and isinstance(arguments[0], int) else None
@@ -81,19 +93,18 @@ class Recorder(Faults):
         elif name == "fsync":
             self.ops.append(Op("sync", there))
         elif name == "unlink":
-            self.ops.append(Op("name", (os.path.dirname(arguments[0]),), ("unlink", arguments[0])))
+            self._named(arguments[0])
         elif name in ("rename", "rename_new", "exchange", "link") and result is not False:
-            folders = tuple(dict.fromkeys(map(os.path.dirname, arguments[:2])))
-            self.ops.append(Op("name", folders, (name, *arguments[:2])))
+            self._named(*arguments[:2])
 
 
 @dataclass
 class Disk:
-    """What is on a disk: contents and marks by inode, inodes by path, folders."""
+    """What is on a disk: contents and marks by file, files by path, folders."""
 
-    contents: dict[int, bytes] = field(default_factory=dict)
-    marks: dict[int, bytes] = field(default_factory=dict)
-    names: dict[str, int] = field(default_factory=dict)
+    contents: dict[Any, bytes] = field(default_factory=dict)
+    marks: dict[Any, bytes] = field(default_factory=dict)
+    names: dict[str, Any] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
 
     @classmethod
@@ -117,21 +128,15 @@ class Disk:
         """Another one that is the same."""
         return Disk(dict(self.contents), dict(self.marks), dict(self.names), set(self.folders))
 
-    def name(self, what: str, *arguments: Any) -> None:
-        """Do what changes a folder, as far as what it needs is there."""
-        names = self.names
-        if what == "mkdir":
-            self.folders.add(arguments[0])
-        elif what == "create":
-            names.setdefault(arguments[0], arguments[1])
-        elif what == "unlink":
-            names.pop(arguments[0], None)
-        elif what == "link" and arguments[0] in names:
-            names[arguments[1]] = names[arguments[0]]
-        elif what == "exchange" and arguments[0] in names and arguments[1] in names:
-            names[arguments[0]], names[arguments[1]] = names[arguments[1]], names[arguments[0]]
-        elif what in ("rename", "rename_new") and arguments[0] in names:
-            names[arguments[1]] = names.pop(arguments[0])
+    def name(self, op: Op) -> None:
+        """Do what changes folders."""
+        for path, file in op.details:
+            if file is True:
+                self.folders.add(path)
+            elif file is None:
+                self.names.pop(path, None)
+            else:
+                self.names[path] = file
 
     def write(self, op: Op, how: str) -> None:
         """Do what changes a file: `whole`, `half` of it, or `zeros` instead of it."""
@@ -166,11 +171,11 @@ def states(before: Disk, ops: Sequence[Op], most: int, chance: random.Random) ->
     synced: dict[Any, int] = {op.where: number for number, op in enumerate(ops) if op.kind == "sync"}
     sure = before.copy()
     pending_names: list[Op] = []
-    pending_data: dict[int, list[Op]] = {}
+    pending_data: dict[Any, list[Op]] = {}
     for number, op in enumerate(ops):
         if op.kind == "name":
             if any(synced.get(folder, -1) > number for folder in op.where):
-                sure.name(*op.details)
+                sure.name(op)
             else:
                 pending_names.append(op)
         elif op.kind in ("write", "cut", "mark"):
@@ -184,7 +189,7 @@ def states(before: Disk, ops: Sequence[Op], most: int, chance: random.Random) ->
         disk = sure.copy()
         for op, kept in zip(pending_names, names, strict=True):
             if kept:
-                disk.name(*op.details)
+                disk.name(op)
         for changes, how in zip(pending_data.values(), data, strict=True):
             for op in changes if how != "none" else ():
                 disk.write(op, str(how))
@@ -244,7 +249,7 @@ def power_cuts(
 
 def _recorded(verbs: Sequence[Verb], folder: Path) -> tuple[list[Op], list[Content]]:
     """What the verbs do, and what the workspace says before and after each."""
-    recorder = Recorder(folder)
+    recorder = Recorder()
     world = World(folder, "full")
     contents = [world.content()]
     for number, verb in enumerate(verbs):

@@ -36,7 +36,7 @@ def test_power_cut_during_a_verb(verb: str, scratch: Path) -> None:
 @pytest.mark.parametrize("verbs", SEQUENCES, ids=" + ".join)
 def test_power_cut_during_two_verbs(verbs: tuple[str, ...], scratch: Path) -> None:
     states, problems = power_cuts([BY_NAME[verb] for verb in verbs], scratch, most=4)
-    assert states > 4
+    assert states > 1
     assert problems == []
 
 
@@ -44,5 +44,5 @@ def test_power_cut_during_two_verbs(verbs: tuple[str, ...], scratch: Path) -> No
 @pytest.mark.parametrize("verbs", [*((verb,) for verb in BY_NAME), *SEQUENCES], ids=" + ".join)
 def test_many_power_cuts(verbs: tuple[str, ...], scratch: Path) -> None:
     states, problems = power_cuts([BY_NAME[verb] for verb in verbs], scratch, most=100)
-    assert states > 4
+    assert states > 1
     assert problems == []

@@ -167,7 +167,7 @@ CASES: list[tuple[Mutant, Check]] = [
     (mutants.no_look_at_what_came_out, killed("write while somebody saves")),
     (mutants.no_look_for_open_files, shell_that_appends),
     (mutants.no_memory_of_versions, killed("write over a stale save")),
-    (mutants.no_mark_of_own_versions, without_power("write", "claim")),
+    (mutants.no_mark_of_own_versions, without_power("release")),
     (mutants.no_repair_of_logs, torn_end),
     (mutants.no_fence, stopped_holder),
     (mutants.modification_time_trusted, save_with_old_time),

@@ -256,6 +256,12 @@ VERBS: tuple[Verb, ...] = (
         prepare=_claimed,
     ),
     Verb(
+        "release",  # nearly what the document was before the claim
+        lambda world: world.work.tasks.release("one"),
+        lambda content: _one(content, "status") == "pending",
+        prepare=_claimed,
+    ),
+    Verb(
         "append",
         _append(3),
         lambda content: _events(content)[3:] == [3],

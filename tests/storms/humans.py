@@ -24,6 +24,7 @@ from typing import Any
 
 from processes import run_all
 
+from mdcoord.backends.markdown.history import version_of
 from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.errors import Busy, InvalidDocument, MdcoordError
 from mdcoord.model import Change, Key
@@ -37,6 +38,7 @@ class Person:
 
     def __init__(self, folder: Path, number: int, seed: int) -> None:
         self.path = folder / f"task-{number}.md"
+        self.state = folder / ".state" / "locks" / self.path.stem
         self.random = random.Random(f"{seed}/{number}")
         self.number = 0
         self.saved: dict[str, int] = {}
@@ -65,11 +67,23 @@ class Person:
             time.sleep(self.random.uniform(0, 0.03))
 
     def await_tool(self) -> None:
-        """Until a tool has seen the save: what one person saves over another's save, no tool can know."""
-        seen = self.path.read_bytes()
-        deadline = time.monotonic() + 20
-        while self.path.exists() and self.path.read_bytes() == seen and time.monotonic() < deadline:
+        """Until a tool has written a version of its own again, which should have all that was saved.
+
+        What one person saves over another's save, no tool can know. The file alone does not tell: a
+        version that is swapped in may be taken back a moment later.
+        """
+        deadline = time.monotonic() + 10
+        while not self.is_united() and time.monotonic() < deadline:
             time.sleep(0.001)
+
+    def is_united(self) -> bool:
+        try:
+            data, state = self.path.read_bytes(), json.loads(self.state.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return False
+        text = data.decode()
+        wanted = [f"note of {way}: {number}!" for way, number in self.saved.items()]
+        return state["v"] == version_of(data) and all(words in text for words in [*wanted, *self.appended])
 
     # ------------------------------------------------------------ the ways
 

@@ -23,9 +23,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from mdcoord.addressing import instance_id as normal_id
 from mdcoord.errors import UsageError
 from mdcoord.records import Message
+from mdcoord.rules.addressing import instance_id as normal_id
 from mdcoord.services.instances import Instance
 from mdcoord.services.messages import MessageType
 from mdcoord.workspace import Workspace

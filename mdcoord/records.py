@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final, Generic, TypeVar, overload
 
 from mdcoord.host import seconds_of
-from mdcoord.leases import Holder, Lease
 from mdcoord.model import Key, Record, Value
+from mdcoord.rules.leases import Holder, Lease
 
 T = TypeVar("T")
 
@@ -254,7 +254,7 @@ class Agent(TypedRecord):
 
     @property
     def presence(self) -> str:
-        """`online`, `stale` or `offline` (see `mdcoord.presence`); "" where nobody looked."""
+        """`online`, `stale` or `offline` (see `mdcoord.rules.presence`); "" where nobody looked."""
         return str(self["_presence"]) if "_presence" in self else ""
 
 

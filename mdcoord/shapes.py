@@ -10,9 +10,9 @@ from typing import Final
 
 from mdcoord.host import seconds_of
 from mdcoord.model import ID_FIELD, Change, Value
-from mdcoord.readiness import ENDED, OPEN, span
 from mdcoord.records import TYPES, Field
-from mdcoord.standing import IN_PROGRESS
+from mdcoord.rules.readiness import ENDED, OPEN, span
+from mdcoord.rules.standing import IN_PROGRESS
 
 STATUSES: Final = OPEN | {IN_PROGRESS} | ENDED
 """What the status of a task may be."""

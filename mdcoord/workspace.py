@@ -10,13 +10,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mdcoord.backends.base import Backend, Unreadable
-from mdcoord.backoff import Backoff
 from mdcoord.config import Config, load_config, project_folder
 from mdcoord.errors import ConfigError, InvalidName, NotFound, UsageError
 from mdcoord.host import Host
 from mdcoord.layout import Isolated, explicit_root, find_root, new_root, project_here, state_folder
 from mdcoord.model import KINDS, Value
 from mdcoord.records import EventRecord, TypedRecord
+from mdcoord.rules.backoff import Backoff
+from mdcoord.rules.standing import Rules
 from mdcoord.services.agents import Agents
 from mdcoord.services.claim import Claim
 from mdcoord.services.documents import Documents, Where
@@ -24,7 +25,6 @@ from mdcoord.services.env import Env, Team
 from mdcoord.services.events import LOG, Events
 from mdcoord.services.notes import Contexts, MetricsDocuments, ProgressDocuments
 from mdcoord.services.tasks import Tasks
-from mdcoord.standing import Rules
 
 if TYPE_CHECKING:
     from mdcoord.aio import Async
@@ -347,7 +347,7 @@ class Workspace:
 
         Loads the rest of what messages need only when it has to look again.
         """
-        from mdcoord.addressing import instance_id
+        from mdcoord.rules.addressing import instance_id
         from mdcoord.services.inbox import Inboxes
 
         try:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mdcoord.acceptance import Criterion, criteria
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.errors import ClaimLost, NotAccepted, NotFound
+from mdcoord.rules.acceptance import Criterion, criteria
 from mdcoord.workspace import Workspace
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdcoord.assignment import STRATEGIES, Candidate, Experience, preference, ranking
-from mdcoord.outcomes import Outcome
+from mdcoord.rules.assignment import STRATEGIES, Candidate, Experience, preference, ranking
+from mdcoord.rules.outcomes import Outcome
 
 
 def agent(name: str, can: str = "", best: str = "", load: int = 0, limit: int = 3, at: str = "") -> Candidate:

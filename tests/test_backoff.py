@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdcoord.backoff import Backoff
+from mdcoord.rules.backoff import Backoff
 
 
 @pytest.mark.parametrize(("failures", "full"), [(0, 5), (1, 5), (2, 10), (3, 20), (7, 300), (10_000, 300)])

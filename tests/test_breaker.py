@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdcoord.breaker import CLOSED, HALF_OPEN, OPEN, Breaker
 from mdcoord.host import timestamp
+from mdcoord.rules.breaker import CLOSED, HALF_OPEN, OPEN, Breaker
 
 NOW = 1_770_000_000.0
 

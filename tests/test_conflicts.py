@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from contract.fakes import FakeHost
 
-from mdcoord.conflicts import (
+from mdcoord.model import Key, Record
+from mdcoord.rules.conflicts import (
     UNDER_WAY,
     announced,
     barred,
@@ -16,8 +17,7 @@ from mdcoord.conflicts import (
     under_way,
     withdrawn,
 )
-from mdcoord.leases import MAX_SKEW, Bar, Lease
-from mdcoord.model import Key, Record
+from mdcoord.rules.leases import MAX_SKEW, Bar, Lease
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.coordination import CoordinationClient, MessageType, get_coordination_client
 from mdcoord.errors import InvalidName, NotFound, UsageError
-from mdcoord.presence import OFFLINE, ONLINE
+from mdcoord.rules.presence import OFFLINE, ONLINE
 from mdcoord.workspace import Workspace
 
 

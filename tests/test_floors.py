@@ -18,13 +18,9 @@ PACKAGE = Path(mdcoord.__file__).parent
 
 FLOORS = [
     {"errors", "model", "_version"},
-    {
-        *("formats", "config", "host", "leases", "readiness", "lifecycle", "records", "layout", "aio"),
-        *("presence", "breaker", "assignment", "graph", "conflicts", "outcomes", "backoff", "standing"),
-        *("endings", "gate"),
-        *("patience", "addressing", "phases", "outlook"),
-        *("acceptance", "projectfiles", "shapes"),
-    },
+    {"formats", "config", "host", "layout", "aio", "patience", "projectfiles"},
+    {"rules"},
+    {"records", "shapes"},
     {"backends"},
     {"services", "upkeep"},
     {"workspace", "coordination"},

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdcoord.graph import Node, around, blockers, cycle, dot, graph_of, mermaid, tree
 from mdcoord.model import Key, Record
+from mdcoord.rules.graph import Node, around, blockers, cycle, dot, graph_of, mermaid, tree
 
 
 def graph(**needs: str) -> dict[str, Node]:

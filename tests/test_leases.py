@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mdcoord.errors import ClaimLost
 from mdcoord.host import timestamp
-from mdcoord.leases import (
+from mdcoord.rules.leases import (
     GRACE,
     MAX_SKEW,
     REMEMBERED_OPS,

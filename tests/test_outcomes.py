@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mdcoord.model import Key, Record
-from mdcoord.outcomes import Figures, activities, completions, current, outcomes
+from mdcoord.rules.outcomes import Figures, activities, completions, current, outcomes
 
 DONE = {
     "status": "completed",

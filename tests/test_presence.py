@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from contract.fakes import FakeHost
 
-from mdcoord.presence import OFFLINE, OFFLINE_AFTER, ONLINE, STALE, STALE_AFTER, Sign, presence
+from mdcoord.rules.presence import OFFLINE, OFFLINE_AFTER, ONLINE, STALE, STALE_AFTER, Sign, presence
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from click.testing import CliRunner
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.config import Config
 from mdcoord.errors import ClaimLost, GateNotPassed, NotFound, UsageError
-from mdcoord.gate import require_gate
 from mdcoord.interfaces.cli.app import cli
+from mdcoord.rules.gate import require_gate
 from mdcoord.services.quality import document_name
 from mdcoord.services.report import EXCERPT, Report, Result, excerpt
 from mdcoord.workspace import Workspace

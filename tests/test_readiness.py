@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mdcoord.model import Key, Record
-from mdcoord.readiness import declined, dependencies, key_of, obstacles, rank, span, statuses, task_id
+from mdcoord.rules.readiness import declined, dependencies, key_of, obstacles, rank, span, statuses, task_id
 
 NOW = "2026-01-31T09:30:00.000Z"
 STATUS = {"done": "completed", "old": "complete", "open": "pending", "off": "cancelled"}

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from contract.fakes import FakeHost
 
-from mdcoord.leases import Claimant, take
 from mdcoord.model import Key, Record
 from mdcoord.records import TYPES, Agent, EventRecord, Metrics, Task
+from mdcoord.rules.leases import Claimant, take
 
 
 def task(**fields: Any) -> Task:

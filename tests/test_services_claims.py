@@ -12,8 +12,8 @@ from contract.suite import being_written
 from mdcoord.backends.base import Event
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.errors import Busy, ClaimLost, InvalidName, NotDurable, NothingReady, NotReady
-from mdcoord.leases import Claimant, take
 from mdcoord.model import Change, Key
+from mdcoord.rules.leases import Claimant, take
 from mdcoord.workspace import Workspace
 
 ONE = Key("task", "one")

@@ -17,13 +17,13 @@ from contract.suite import in_threads
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdcoord.addressing import is_for, is_pending
 from mdcoord.backends.base import Backend
 from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.errors import AlreadyExists, Busy, InvalidName, NotFound, QueryError, UsageError
 from mdcoord.model import Key
-from mdcoord.presence import OFFLINE, OFFLINE_AFTER, ONLINE, STALE, STALE_AFTER
+from mdcoord.rules.addressing import is_for, is_pending
+from mdcoord.rules.presence import OFFLINE, OFFLINE_AFTER, ONLINE, STALE, STALE_AFTER
 from mdcoord.services.inbox import LOOK, Inbox
 from mdcoord.services.messages import MessageType, message_type
 from mdcoord.workspace import Workspace

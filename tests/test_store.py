@@ -25,8 +25,8 @@ from mdcoord.errors import (
     MdcoordError,
     NotFound,
 )
-from mdcoord.leases import Lease
 from mdcoord.model import Change, Key
+from mdcoord.rules.leases import Lease
 
 ONE = Key("task", "one")
 FIELDS = {"title": "One", "status": "pending", "log": []}

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mdcoord.errors import UsageError
 from mdcoord.formats.workflowdef import Definition, Phase, TaskDef
-from mdcoord.outlook import outlook
-from mdcoord.phases import (
+from mdcoord.rules.outlook import outlook
+from mdcoord.rules.phases import (
     Stage,
     awaited,
     begun_after,
@@ -25,7 +25,7 @@ from mdcoord.phases import (
     task_of,
     with_members,
 )
-from mdcoord.readiness import obstacles, status_for_others, statuses
+from mdcoord.rules.readiness import obstacles, status_for_others, statuses
 
 NOW = "2026-01-31T09:30:00.000Z"
 Tasks = dict[str, dict[str, Any]]

@@ -9,10 +9,10 @@ expectation:
   something else raises Conflict (NotFound where there is nothing) and changes nothing.
 
 Beside each document a backend keeps one *lease*: volatile claim state that is never in git, read and written
-under the same lock as the document (`mdcoord.leases`). Beside all documents it keeps *memos*, what services
-note for themselves: small JSON values by topic and name, volatile and never in git either. A memo may be lost
-or go back to an older value (a power cut, somebody who clears the state), so whoever keeps one stays right
-without it.
+under the same lock as the document (`mdcoord.rules.leases`). Beside all documents it keeps *memos*, what
+services note for themselves: small JSON values by topic and name, volatile and never in git either. A memo
+may be lost or go back to an older value (a power cut, somebody who clears the state), so whoever keeps one
+stays right without it.
 """
 
 from __future__ import annotations

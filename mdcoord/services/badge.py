@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from mdcoord.errors import InvalidDocument, MdcoordError, NotFound
-from mdcoord.presence import OFFLINE
+from mdcoord.rules.presence import OFFLINE
 from mdcoord.services.desk import Desk
 from mdcoord.services.env import Env
 

@@ -17,20 +17,20 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from mdcoord.acceptance import REQUIRED, criteria
 from mdcoord.errors import InvalidDocument, InvalidName, MdcoordError, NotFound
 from mdcoord.formats.brief import Brief, Check, Part
-from mdcoord.gate import FIELD as GATE
-from mdcoord.gate import REQUIRED as GATE_REQUIRED
-from mdcoord.leases import Lease
 from mdcoord.model import Value
 from mdcoord.projectfiles import FileText
-from mdcoord.readiness import DONE, UNDONE
 from mdcoord.records import Context, Task
+from mdcoord.rules.acceptance import REQUIRED, criteria
+from mdcoord.rules.gate import FIELD as GATE
+from mdcoord.rules.gate import REQUIRED as GATE_REQUIRED
+from mdcoord.rules.leases import Lease
+from mdcoord.rules.readiness import DONE, UNDONE
+from mdcoord.rules.standing import timeout_of
 from mdcoord.services.env import Env
 from mdcoord.services.notes import Contexts
 from mdcoord.services.tasks import Tasks
-from mdcoord.standing import timeout_of
 
 PIECE: Final = 64 * 1024
 """Bytes of one piece of material."""

@@ -8,11 +8,11 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from mdcoord.errors import ClaimLost, MdcoordError, NotFound
-from mdcoord.leases import Claimant, Lease
 from mdcoord.model import Value
 from mdcoord.records import Task
+from mdcoord.rules.leases import Claimant, Lease
+from mdcoord.rules.standing import lease_of
 from mdcoord.services.beater import SHARE, Beater
-from mdcoord.standing import lease_of
 
 
 class Verbs(Protocol):

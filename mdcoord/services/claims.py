@@ -10,8 +10,10 @@ from mdcoord.errors import (
     ClaimLost,
     UsageError,
 )
-from mdcoord.leases import OVERDUE, Claimant, Lease
-from mdcoord.lifecycle import (
+from mdcoord.model import Change, Path, Record, Value, normalise_name
+from mdcoord.records import Task
+from mdcoord.rules.leases import OVERDUE, Claimant, Lease
+from mdcoord.rules.lifecycle import (
     LONGEST_TTL,
     complete,
     fail,
@@ -20,8 +22,6 @@ from mdcoord.lifecycle import (
     release,
     retry,
 )
-from mdcoord.model import Change, Path, Record, Value, normalise_name
-from mdcoord.records import Task
 from mdcoord.services.beater import Beater
 from mdcoord.services.claim import Claim
 from mdcoord.services.documents import Documents, texts

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mdcoord.assignment import Candidate
 from mdcoord.host import seconds_of
-from mdcoord.leases import Lease
 from mdcoord.model import Path, Record, Value
-from mdcoord.outcomes import DAY, Activity, Figures, activities, completions, current, rounded
-from mdcoord.presence import OFFLINE, ONLINE, STALE, Sign, presence
+from mdcoord.rules.assignment import Candidate
+from mdcoord.rules.leases import Lease
+from mdcoord.rules.outcomes import DAY, Activity, Figures, activities, completions, current, rounded
+from mdcoord.rules.presence import OFFLINE, ONLINE, STALE, Sign, presence
 from mdcoord.services.env import Env
 from mdcoord.services.inbox import Inboxes
 from mdcoord.services.instances import Instances

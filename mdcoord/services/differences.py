@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from mdcoord.acceptance import criteria
 from mdcoord.model import Value
-from mdcoord.phases import Planned, Tasks
-from mdcoord.readiness import conflicts, dependencies, span
+from mdcoord.rules.acceptance import criteria
+from mdcoord.rules.phases import Planned, Tasks
+from mdcoord.rules.readiness import conflicts, dependencies, span
 
 _PLAIN: Final = ("title", "priority", "type", "instructions", "context", "retry_limit")
 _SPANS: Final = ("timeout", "ttl")

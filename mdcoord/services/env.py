@@ -8,10 +8,10 @@ from typing import NamedTuple
 from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide
 from mdcoord.errors import Busy, Conflict, InvalidDocument, UsageError
 from mdcoord.host import Host
-from mdcoord.leases import Claimant
 from mdcoord.model import ANY, Change, Expect, Key, Record
+from mdcoord.rules.leases import Claimant
+from mdcoord.rules.standing import Rules
 from mdcoord.services.tally import Tally
-from mdcoord.standing import Rules
 
 
 class Team(NamedTuple):

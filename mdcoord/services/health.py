@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from mdcoord.model import KINDS, Value
-from mdcoord.outcomes import Figures, Outcome, grouped, outcomes
+from mdcoord.rules.outcomes import Figures, Outcome, grouped, outcomes
+from mdcoord.rules.standing import attempt_of
 from mdcoord.services.env import Env
-from mdcoord.standing import attempt_of
 
 COORDINATION: Final = "coordination"
 AGENTS: Final = "agents"

@@ -13,11 +13,11 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from mdcoord.addressing import is_pending
 from mdcoord.backends.base import Backend, Listing
 from mdcoord.errors import MdcoordError
 from mdcoord.host import Host
 from mdcoord.model import Record, Value
+from mdcoord.rules.addressing import is_pending
 
 LOOK: Final = 15.0
 """Seconds for which a look is trusted when no message was written through mdcoord."""

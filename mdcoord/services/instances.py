@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from mdcoord.errors import InvalidDocument, NotFound
 from mdcoord.host import timestamp
 from mdcoord.model import Key, Record, Value
-from mdcoord.presence import OFFLINE, ONLINE, STALE, Sign, presence
 from mdcoord.records import Agent
+from mdcoord.rules.presence import OFFLINE, ONLINE, STALE, Sign, presence
 from mdcoord.services.env import Env
 from mdcoord.services.inbox import Inbox, Inboxes
 

@@ -11,13 +11,13 @@ from typing import Any, Final
 from mdcoord.errors import BackendUnavailable, Busy, ClaimLost, MdcoordError, NotDurable, NotFound
 from mdcoord.host import timestamp
 from mdcoord.model import Value
-from mdcoord.readiness import DONE, UNDONE
 from mdcoord.records import Task
+from mdcoord.rules.readiness import DONE, UNDONE
+from mdcoord.rules.standing import IN_PROGRESS, timeout_of
 from mdcoord.services.claim import Claim
 from mdcoord.services.desk import Desk
 from mdcoord.services.env import Env
 from mdcoord.services.work import Failed, GiveBack, Work
-from mdcoord.standing import IN_PROGRESS, timeout_of
 
 COMPLETED: Final = "completed"
 FAILED: Final = "failed"

@@ -12,7 +12,12 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-from mdcoord.addressing import (
+from mdcoord.backends.base import Listing
+from mdcoord.errors import AlreadyExists, InvalidDocument, NotFound, UsageError
+from mdcoord.host import timestamp
+from mdcoord.model import ANY, Change, Expect, Key, Record, Value
+from mdcoord.records import Message, Own
+from mdcoord.rules.addressing import (
     ALL,
     instance_id,
     is_for,
@@ -21,12 +26,7 @@ from mdcoord.addressing import (
     same_ack,
     sender_of,
 )
-from mdcoord.backends.base import Listing
-from mdcoord.errors import AlreadyExists, InvalidDocument, NotFound, UsageError
-from mdcoord.host import timestamp
-from mdcoord.model import ANY, Change, Expect, Key, Record, Value
-from mdcoord.presence import OFFLINE, ONLINE, Sign
-from mdcoord.records import Message, Own
+from mdcoord.rules.presence import OFFLINE, ONLINE, Sign
 from mdcoord.services.crew import Activities, Crew
 from mdcoord.services.documents import Documents, Where
 from mdcoord.services.env import Env

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mdcoord.conflicts import standing_bars
 from mdcoord.errors import MdcoordError, NotFound
-from mdcoord.leases import Lease
 from mdcoord.model import Key, Record
-from mdcoord.readiness import conflicts, status_for_others
+from mdcoord.rules.conflicts import standing_bars
+from mdcoord.rules.leases import Lease
+from mdcoord.rules.readiness import conflicts, status_for_others
+from mdcoord.rules.standing import IN_PROGRESS, standing, status_of
 from mdcoord.services.env import Env
-from mdcoord.standing import IN_PROGRESS, standing, status_of
 
 
 class Others:

@@ -10,8 +10,8 @@ from typing import Any, Final
 from mdcoord.backends.base import Listing
 from mdcoord.errors import NotFound
 from mdcoord.model import Change, Key, Path, Record, Value
-from mdcoord.outlook import OVER, Outlook, outlook
-from mdcoord.phases import Stage, stages_of, with_members
+from mdcoord.rules.outlook import OVER, Outlook, outlook
+from mdcoord.rules.phases import Stage, stages_of, with_members
 from mdcoord.services.env import Env
 from mdcoord.services.events import announce
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from mdcoord.errors import Conflict, MdcoordError, NothingReady, UsageError
 from mdcoord.model import Change, Key, Record, Value
-from mdcoord.readiness import (
+from mdcoord.records import Task
+from mdcoord.rules.readiness import (
     DONE,
     OPEN,
     declined,
@@ -17,14 +18,13 @@ from mdcoord.readiness import (
     rank,
     status_for_others,
 )
-from mdcoord.records import Task
+from mdcoord.rules.standing import reopened, standing, status_of
 from mdcoord.services.claims import Claims
 from mdcoord.services.documents import Names, path_of
 from mdcoord.services.events import TASKS, announce
-from mdcoord.standing import reopened, standing, status_of
 
 if TYPE_CHECKING:
-    from mdcoord.graph import Node
+    from mdcoord.rules.graph import Node
 
 FEW: Final = 30
 """So many tasks are read one by one before all are listed: most tasks wait for few others."""
@@ -65,7 +65,7 @@ class Planning(Claims):
 
         Raises NotFound.
         """
-        from mdcoord.graph import around, graph_of
+        from mdcoord.rules.graph import around, graph_of
 
         found = graph_of(self._backend.list("task").records)
         return found if name is None else around(found, [self._key(name).id])
@@ -99,8 +99,8 @@ class Planning(Claims):
         return found
 
     def _best(self, fields: Mapping[str, Value], strategy: str | None) -> str:
-        from mdcoord.assignment import STRATEGIES, Experience, needs_of, ranking
-        from mdcoord.outcomes import outcomes
+        from mdcoord.rules.assignment import STRATEGIES, Experience, needs_of, ranking
+        from mdcoord.rules.outcomes import outcomes
         from mdcoord.services.crew import Crew
 
         strategy = strategy or self._env.team.strategy
@@ -143,7 +143,7 @@ class Planning(Claims):
         direct = dependencies(record.fields)
         if all(self._others.status(other) in DONE for other in direct):
             return []
-        from mdcoord.graph import blockers, cycle
+        from mdcoord.rules.graph import blockers, cycle
 
         circle = cycle(record.key.id, self._needed)
         if circle:
@@ -157,7 +157,7 @@ class Planning(Claims):
 
     def _node(self, name: str) -> Node | None:
         """A task as it is now, with the names of files for what it depends on."""
-        from mdcoord.graph import Node
+        from mdcoord.rules.graph import Node
 
         try:
             record = self._backend.read(self._backend.resolve("task", name))
@@ -180,7 +180,7 @@ class Planning(Claims):
         wanted = [self._filed(other) for other in needed]
         if not wanted:
             return
-        from mdcoord.graph import cycle, graph_of
+        from mdcoord.rules.graph import cycle, graph_of
 
         listed = cache(lambda: graph_of(self._backend.list("task", max_age=1.0).records))
         read: list[str] = []

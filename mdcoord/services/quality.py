@@ -12,10 +12,10 @@ from mdcoord.config import Config
 from mdcoord.config.checks import CHECKS, Check, checks_of
 from mdcoord.config.detect import Project
 from mdcoord.errors import AlreadyExists, MdcoordError, NotFound, UsageError
-from mdcoord.gate import SHOWN
-from mdcoord.leases import Lease
 from mdcoord.model import MAX_NAME, Change, Key, Value
 from mdcoord.records import Context, Task
+from mdcoord.rules.gate import SHOWN
+from mdcoord.rules.leases import Lease
 from mdcoord.services.beater import SHARE, Beater
 from mdcoord.services.changes import changed_files, named_files
 from mdcoord.services.claims import Claims

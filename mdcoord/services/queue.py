@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from mdcoord.conflicts import rivals_among
 from mdcoord.errors import MdcoordError
-from mdcoord.leases import Lease
 from mdcoord.model import Change, Key, Record
-from mdcoord.readiness import OPEN, StatusOf, declined, dependencies, obstacles, rank, statuses
+from mdcoord.rules.conflicts import rivals_among
+from mdcoord.rules.leases import Lease
+from mdcoord.rules.readiness import OPEN, StatusOf, declined, dependencies, obstacles, rank, statuses
+from mdcoord.rules.standing import IN_PROGRESS, observed, reopened, standing, status_of
 from mdcoord.services.env import Env
 from mdcoord.services.roster import Member
-from mdcoord.standing import IN_PROGRESS, observed, reopened, standing, status_of
 
 if TYPE_CHECKING:
-    from mdcoord.assignment import Experience
+    from mdcoord.rules.assignment import Experience
 
 MAX_AGE: Final = 0.5
 """Seconds after which the list is made again."""
@@ -100,7 +100,7 @@ class Snapshot:
         return self.lines[name]
 
     def _preferred(self, strategy: str, member: Member) -> list[Record]:
-        from mdcoord.assignment import Candidate, Experience, preference
+        from mdcoord.rules.assignment import Candidate, Experience, preference
 
         me = Candidate(member.id, member.capabilities, member.specializations)
         known = self.experience or Experience()
@@ -192,7 +192,7 @@ class Queue:
 
 
 def _experience(records: Sequence[Record]) -> Experience:
-    from mdcoord.assignment import Experience
-    from mdcoord.outcomes import outcomes
+    from mdcoord.rules.assignment import Experience
+    from mdcoord.rules.outcomes import outcomes
 
     return Experience.of(outcomes(records))

@@ -19,14 +19,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from mdcoord.errors import InvalidName, MdcoordError
-from mdcoord.leases import Lease, over
 from mdcoord.model import Change, Key, Path, Record, Value
+from mdcoord.rules.leases import Lease, over
+from mdcoord.rules.standing import IN_PROGRESS, standing, status_of
 from mdcoord.services.env import Env, Team
 from mdcoord.services.events import AGENTS, announce
-from mdcoord.standing import IN_PROGRESS, standing, status_of
 
 if TYPE_CHECKING:
-    from mdcoord.breaker import Breaker
+    from mdcoord.rules.breaker import Breaker
 
 TOPIC: Final = "agents"
 """The memos of agents by name: `active` {task: attempt}, and `shaky` while the breaker counts failures."""
@@ -36,7 +36,7 @@ class Member:
     """A registered agent. `limit` is how many tasks it may hold at a time when its breaker is closed."""
 
     def __init__(self, record: Record, team: Team) -> None:
-        from mdcoord.breaker import Breaker, whole_number
+        from mdcoord.rules.breaker import Breaker, whole_number
 
         fields = record.fields
         self.id = record.key.id

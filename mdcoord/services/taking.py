@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
-from mdcoord.conflicts import barred, under_way, withdrawn
 from mdcoord.errors import (
     Busy,
     ClaimLost,
@@ -18,15 +17,16 @@ from mdcoord.errors import (
     NothingReady,
     NotReady,
 )
-from mdcoord.leases import Claimant, Lease
-from mdcoord.lifecycle import Unannounced, claim, hold, not_ready, recovery, release
 from mdcoord.model import Change, Key, Record, Value
-from mdcoord.readiness import conflicts
+from mdcoord.rules.conflicts import barred, under_way, withdrawn
+from mdcoord.rules.leases import Claimant, Lease
+from mdcoord.rules.lifecycle import Unannounced, claim, hold, not_ready, recovery, release
+from mdcoord.rules.readiness import conflicts
+from mdcoord.rules.standing import Standing, attempt_of, standing, status_of
 from mdcoord.services.env import Env
 from mdcoord.services.others import Others, runs
 from mdcoord.services.queue import Queue, Snapshot
 from mdcoord.services.roster import Member, Roster
-from mdcoord.standing import Standing, attempt_of, standing, status_of
 
 
 class Hooks(Protocol):

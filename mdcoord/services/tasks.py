@@ -9,21 +9,21 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
-from mdcoord.acceptance import tick
-from mdcoord.conflicts import rivals_among
 from mdcoord.errors import AlreadyExists, Conflict, UsageError
 from mdcoord.host import seconds_of, timestamp
-from mdcoord.leases import drop, held
-from mdcoord.lifecycle import LONGEST_TTL
 from mdcoord.model import ANY, KEEP, Change, Expect, Key, Path, Record, Value, normalise_name
-from mdcoord.readiness import OPEN, Rivals, StatusOf, dependencies, obstacles, span, statuses
 from mdcoord.records import Own, Task
+from mdcoord.rules.acceptance import tick
+from mdcoord.rules.conflicts import rivals_among
+from mdcoord.rules.leases import drop, held
+from mdcoord.rules.lifecycle import LONGEST_TTL
+from mdcoord.rules.readiness import OPEN, Rivals, StatusOf, dependencies, obstacles, span, statuses
+from mdcoord.rules.standing import IN_PROGRESS, reopened, standing, status_of
 from mdcoord.services.documents import Names, path_of, texts
 from mdcoord.services.env import Env
 from mdcoord.services.events import TASKS, announce
 from mdcoord.services.others import runs
 from mdcoord.services.planning import Planning, needed_after
-from mdcoord.standing import IN_PROGRESS, reopened, standing, status_of
 
 AUTO: Final = "auto"
 """`assign="auto"`: the agent that the configured strategy chooses."""

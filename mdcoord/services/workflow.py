@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 from mdcoord.errors import NotFound, TimedOut, UsageError
 from mdcoord.formats.workflowdef import Definition, Phase, TaskDef
 from mdcoord.model import Key, Record, Value
-from mdcoord.outlook import Outlook, reason
 from mdcoord.patience import Pause, patient, pauses
-from mdcoord.phases import short
-from mdcoord.readiness import DONE, OPEN, UNDONE
 from mdcoord.records import Progress, Task
+from mdcoord.rules.outlook import Outlook, reason
+from mdcoord.rules.phases import short
+from mdcoord.rules.readiness import DONE, OPEN, UNDONE
+from mdcoord.rules.standing import IN_PROGRESS, status_of
 from mdcoord.services.env import Env
 from mdcoord.services.outlooks import Outlooks
 from mdcoord.services.workflowrun import Made, Maker
-from mdcoord.standing import IN_PROGRESS, status_of
 
 if TYPE_CHECKING:
     from mdcoord.services.tasks import Tasks
@@ -80,7 +80,7 @@ class Workflow:
 
     @property
     def status(self) -> str:
-        """pending, in_progress, completed, failed or blocked; see `mdcoord.outlook`."""
+        """pending, in_progress, completed, failed or blocked; see `mdcoord.rules.outlook`."""
         return self._outlook.status
 
     @property

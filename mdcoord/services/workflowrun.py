@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mdcoord.errors import AlreadyExists, Conflict, NotFound, UsageError
 from mdcoord.formats.workflowdef import Definition, TaskDef
 from mdcoord.model import Change, Key, Path, Record, Value
-from mdcoord.phases import (
+from mdcoord.rules.phases import (
     FIELD,
     Planned,
     Stage,
@@ -32,7 +32,7 @@ from mdcoord.phases import (
     stages_of_plan,
     task_of,
 )
-from mdcoord.readiness import OPEN, dependencies, task_id
+from mdcoord.rules.readiness import OPEN, dependencies, task_id
 from mdcoord.services.differences import Difference, differences
 from mdcoord.services.env import Env
 from mdcoord.services.events import announce

@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mdcoord.addressing import is_for, is_pending, recipient_of
 from mdcoord.backends.base import Backend
 from mdcoord.errors import Conflict, InvalidDocument, NotFound
 from mdcoord.host import Host, seconds_of
 from mdcoord.model import Record, Value
-from mdcoord.outcomes import outcomes
-from mdcoord.readiness import ENDED, dependencies, task_id
 from mdcoord.records import Agent
-from mdcoord.standing import status_of
+from mdcoord.rules.addressing import is_for, is_pending, recipient_of
+from mdcoord.rules.outcomes import outcomes
+from mdcoord.rules.readiness import ENDED, dependencies, task_id
+from mdcoord.rules.standing import status_of
 
 Due = Callable[[Record], bool]
 

@@ -18,7 +18,7 @@ from mdcoord.config.files import CONFIG_FILE
 from mdcoord.config.problems import problems
 from mdcoord.host import Host
 from mdcoord.model import Value
-from mdcoord.presence import OFFLINE
+from mdcoord.rules.presence import OFFLINE
 
 OK: Final = "ok"
 NONE: Final = "none"

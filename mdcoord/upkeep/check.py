@@ -14,11 +14,11 @@ from mdcoord.config.problems import unknown_keys
 from mdcoord.errors import MdcoordError
 from mdcoord.host import Host, seconds_of, timestamp
 from mdcoord.layout import STATE, second_state
-from mdcoord.leases import MAX_SKEW, unknown_claim
 from mdcoord.model import ID_FIELD, KINDS, Record, Value
-from mdcoord.readiness import ENDED, dependencies, statuses
+from mdcoord.rules.leases import MAX_SKEW, unknown_claim
+from mdcoord.rules.readiness import ENDED, dependencies, statuses
+from mdcoord.rules.standing import IN_PROGRESS
 from mdcoord.shapes import faults
-from mdcoord.standing import IN_PROGRESS
 
 STAMPS: Final = (
     "created_at",

@@ -9,9 +9,9 @@ from typing import Final
 from mdcoord.backends.base import Backend
 from mdcoord.host import Host
 from mdcoord.model import KINDS, Value
-from mdcoord.readiness import OPEN, rank
 from mdcoord.records import Agent, Task
-from mdcoord.standing import IN_PROGRESS, Rules, standing
+from mdcoord.rules.readiness import OPEN, rank
+from mdcoord.rules.standing import IN_PROGRESS, Rules, standing
 
 EXPLAINED: Final = 5
 """Of how many pending tasks the obstacles are told when no task is ready."""

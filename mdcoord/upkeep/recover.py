@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from mdcoord.backends.base import Backend
 from mdcoord.errors import InvalidDocument, NotFound
 from mdcoord.host import Host
-from mdcoord.lifecycle import recover, recovery
 from mdcoord.model import Change, Key, Record, Value
-from mdcoord.standing import Rules, Standing, observed, standing, status_of
+from mdcoord.rules.lifecycle import recover, recovery
+from mdcoord.rules.standing import Rules, Standing, observed, standing, status_of
 
 Publish = Callable[[str, Mapping[str, Value]], None]
 """Announces an event about a task."""

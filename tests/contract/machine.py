@@ -16,8 +16,8 @@ from hypothesis.stateful import (
 )
 
 from mdcoord.errors import AlreadyExists, Conflict, NotFound
-from mdcoord.leases import Lease
 from mdcoord.model import Change, Key
+from mdcoord.rules.leases import Lease
 
 from .suite import ContractBase, Factory
 

@@ -149,7 +149,7 @@ class PlanningContract(WorkspacesBase):
         self, w: Workspace, host: FakeHost, backend: Backend
     ) -> None:
         """A claimer that was killed between its bars and its claim."""
-        from mdcoord.conflicts import barred
+        from mdcoord.rules.conflicts import barred
 
         w.tasks.create("x", id="migrate", conflicts_with=["backup"])
         w.tasks.create("x", id="backup", conflicts_with=["migrate"])

@@ -23,8 +23,8 @@ from mdcoord.errors import (
     NotFound,
     UsageError,
 )
-from mdcoord.leases import Claimant, Lease, take
 from mdcoord.model import ABSENT, ANY, Change, Key, Record
+from mdcoord.rules.leases import Claimant, Lease, take
 
 from .fakes import FakeHost
 

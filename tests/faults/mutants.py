@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from mdcoord import lifecycle
 from mdcoord.backends.markdown import catalog, fileio, flock, logappend, reader, swap
+from mdcoord.rules import lifecycle
 
 Patch = pytest.MonkeyPatch
 Mutant = Callable[[Patch], None]

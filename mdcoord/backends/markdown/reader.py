@@ -18,8 +18,8 @@ from mdcoord.backends.markdown.history import History, version_of
 from mdcoord.errors import InvalidDocument, NotFound
 from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Draft, Scribe
-from mdcoord.leases import Lease
 from mdcoord.model import ANY, Key, Record
+from mdcoord.rules.leases import Lease
 
 _PATIENCE: Final = 0.5
 """Seconds for which an unreadable file that is younger than two seconds is taken to be half saved."""

@@ -30,7 +30,6 @@ from mdcoord.errors import (
 from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Scribe
 from mdcoord.formats.templating import Templates
-from mdcoord.leases import Lease
 from mdcoord.model import (
     ANY,
     ID_FIELD,
@@ -42,6 +41,7 @@ from mdcoord.model import (
     Value,
     normalise_name,
 )
+from mdcoord.rules.leases import Lease
 
 if TYPE_CHECKING:
     from mdcoord.backends.markdown.log import EventLog

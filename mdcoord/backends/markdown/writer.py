@@ -20,8 +20,8 @@ from mdcoord.backends.markdown.swap import Leftover
 from mdcoord.errors import AlreadyExists, BackendUnavailable, Busy, Conflict, InvalidDocument, NotDurable
 from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Draft, Scribe
-from mdcoord.leases import Lease
 from mdcoord.model import ABSENT, ANY, KEEP, Expect, Key, Record
+from mdcoord.rules.leases import Lease
 
 _ROUNDS: Final = 20
 """How often a write starts again because somebody saved the file meanwhile."""

@@ -35,7 +35,7 @@ def accept(call: Call, id: str, which: tuple[str, ...], undo: bool, token: str |
     Each is named by its number or by its text. Anybody may say so; who did, and when, stands beside it. With
     --token only while that claim holds.
     """
-    from mdcoord.acceptance import criteria
+    from mdcoord.rules.acceptance import criteria
 
     task = call.workspace().tasks.accept(id, *which, done=not undo, token=token)
     checks = criteria(task.fields)

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from mdcoord import acceptance, gate
 from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.options import set_option, text_of, words
 from mdcoord.interfaces.cli.output import put
 from mdcoord.interfaces.cli.values import nested, number, seconds
+from mdcoord.rules import acceptance, gate
 
 
 @verb("create", example="mdcoord task create 'Train model' --id train --priority 5 --needs gpu,training")

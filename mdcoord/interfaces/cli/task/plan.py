@@ -12,7 +12,7 @@ from mdcoord.interfaces.cli.options import named
 from mdcoord.interfaces.cli.output import clean, note, put, put_all, write
 
 if TYPE_CHECKING:
-    from mdcoord.graph import Node
+    from mdcoord.rules.graph import Node
 
 STRATEGIES = ("skill_based", "round_robin", "load_balanced", "learned")
 
@@ -53,7 +53,7 @@ def graph(call: Call, id: str | None, form: str | None) -> None:
     Below each task stand those that depend on it. With an id, only what has to do with that task. With --json
     one object a task.
     """
-    from mdcoord import graph as graphs
+    from mdcoord.rules import graph as graphs
 
     found = call.workspace().tasks.graph(id)
     if call.json:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from mdcoord.host import seconds_of
 from mdcoord.model import Record, Value
-from mdcoord.readiness import DONE, OPEN, task_id
+from mdcoord.rules.readiness import DONE, OPEN, task_id
 
 DAY: Final = 86400.0
 RECENT: Final = 10

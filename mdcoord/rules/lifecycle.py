@@ -17,16 +17,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from mdcoord.acceptance import refuse_open
-from mdcoord.conflicts import announced
-from mdcoord.endings import ending, leaving, repeating
 from mdcoord.errors import ClaimLost, Conflict, NotReady
-from mdcoord.gate import require_gate
 from mdcoord.host import Host, seconds_of, timestamp
-from mdcoord.leases import Claimant, Holder, Lease, drop, held, next_attempt, renew, take, unknown_claim
 from mdcoord.model import KEEP, Change, Path, Record, Value
-from mdcoord.readiness import ENDED, OPEN, Rivals, StatusOf, conflicts, obstacles, span
-from mdcoord.standing import (
+from mdcoord.rules.acceptance import refuse_open
+from mdcoord.rules.conflicts import announced
+from mdcoord.rules.endings import ending, leaving, repeating
+from mdcoord.rules.gate import require_gate
+from mdcoord.rules.leases import Claimant, Holder, Lease, drop, held, next_attempt, renew, take, unknown_claim
+from mdcoord.rules.readiness import ENDED, OPEN, Rivals, StatusOf, conflicts, obstacles, span
+from mdcoord.rules.standing import (
     IN_PROGRESS,
     Rules,
     Standing,

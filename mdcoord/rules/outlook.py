@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mdcoord.graph import cycle
 from mdcoord.model import Value
-from mdcoord.phases import FIELD, Fields, Stage, Tasks, entries
-from mdcoord.readiness import DONE, OPEN, UNDONE, dependencies, status_for_others, task_id
+from mdcoord.rules.graph import cycle
+from mdcoord.rules.phases import FIELD, Fields, Stage, Tasks, entries
+from mdcoord.rules.readiness import DONE, OPEN, UNDONE, dependencies, status_for_others, task_id
 
 OVER: Final = frozenset(["completed", "failed", "blocked"])
 """A workflow that stands so does not go on by itself."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mdcoord.model import Record, Value
-from mdcoord.readiness import DONE, UNDONE, conflicts, dependencies, task_id
+from mdcoord.rules.readiness import DONE, UNDONE, conflicts, dependencies, task_id
 
 _COLOURS: Final = {"completed": "palegreen", "in_progress": "khaki", "pending": "white"}
 _ENTITIES: Final = str.maketrans(

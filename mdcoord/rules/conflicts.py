@@ -18,9 +18,9 @@ from dataclasses import replace
 from typing import Final
 
 from mdcoord.host import Host
-from mdcoord.leases import MAX_SKEW, Bar, Lease
 from mdcoord.model import Record
-from mdcoord.readiness import conflicts, task_id
+from mdcoord.rules.leases import MAX_SKEW, Bar, Lease
+from mdcoord.rules.readiness import conflicts, task_id
 
 UNDER_WAY: Final = 5.0
 """Seconds after which a claim that was announced by a bar, but not made, counts as given up."""

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mdcoord.outcomes import Figures, Outcome, grouped
+from mdcoord.rules.outcomes import Figures, Outcome, grouped
 
 STRATEGIES: Final = ("skill_based", "round_robin", "load_balanced", "learned")
 

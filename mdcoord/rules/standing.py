@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from mdcoord.backoff import Backoff
 from mdcoord.host import Host, timestamp
-from mdcoord.leases import Holder, Lease, over, overdue, unknown_claim, watch
 from mdcoord.model import Path, Record, Value
-from mdcoord.readiness import ENDED, OPEN, span
+from mdcoord.rules.backoff import Backoff
+from mdcoord.rules.leases import Holder, Lease, over, overdue, unknown_claim, watch
+from mdcoord.rules.readiness import ENDED, OPEN, span
 
 IN_PROGRESS: Final = "in_progress"
 

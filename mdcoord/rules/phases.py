@@ -14,7 +14,7 @@ from typing import Any, Final
 from mdcoord.errors import UsageError
 from mdcoord.formats.workflowdef import Definition, TaskDef
 from mdcoord.model import Key, Value
-from mdcoord.readiness import OPEN, dependencies
+from mdcoord.rules.readiness import OPEN, dependencies
 
 Fields = Mapping[str, Any]
 

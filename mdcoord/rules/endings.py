@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from mdcoord.host import Host, seconds_of
-from mdcoord.leases import Holder
 from mdcoord.model import Path, Record, Value
-from mdcoord.readiness import DONE
-from mdcoord.standing import Standing, status_of
+from mdcoord.rules.leases import Holder
+from mdcoord.rules.readiness import DONE
+from mdcoord.rules.standing import Standing, status_of
 
 
 def ending(message: str, outcome: str, record: Record, holder: Holder | None, host: Host) -> Value:

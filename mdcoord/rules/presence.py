@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mdcoord.host import Host
-from mdcoord.leases import MAX_SKEW
+from mdcoord.rules.leases import MAX_SKEW
 
 ONLINE: Final = "online"
 STALE: Final = "stale"

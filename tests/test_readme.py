@@ -45,7 +45,7 @@ def test_the_python_block_runs(tmp_path: Path) -> None:
 
 def test_both_set_up_commands_are_one_line_and_make_their_own_environment() -> None:
     lines = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
-    assert [line.rpartition("/")[2] for line in lines] == ["mdcoord demo", "python -m pytest"]
+    assert [line.rpartition("/")[2] for line in lines] == ["mdcoord demo", "python -m pytest -n auto"]
 
 
 def test_links_lead_to_files() -> None:

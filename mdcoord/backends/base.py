@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
-from mdcoord.model import ANY, Change, Expect, Key, Record, Value
+from mdcoord.errors import AlreadyExists, InvalidName
+from mdcoord.model import ABSENT, ANY, Change, Expect, Key, Record, Value
 
 Decide = Callable[[Record], Change | None]
 """Looks at the current record, under its lock, and returns what to change; None means nothing.
@@ -42,7 +43,9 @@ DEFAULT_WAIT: Final = 10.0
 class Event:
     """One published event.
 
-    `cursor` is where it stands in its channel: pass it to `tail` to go on after it.
+    `cursor` is where it stands in its channel: pass it to `tail` to go on after it. `text` is its exact block
+    in the log where that is not what mdcoord would write (a person wrote it, or beside it); only `history`
+    has to tell it.
     """
 
     id: str
@@ -50,6 +53,7 @@ class Event:
     time: str
     data: Mapping[str, Any]
     cursor: str = ""
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,21 @@ class Listing:
 
     records: Sequence[Record]
     unreadable: Sequence[Unreadable] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A document on its way to another store: its exact text, what that says, and the lease beside it.
+
+    `fields` is None where the text cannot be read. `archived` is its name in the archive, "" for a document
+    that is in use.
+    """
+
+    key: Key
+    text: str
+    fields: Mapping[str, Value] | None = None
+    lease: Any = None
+    archived: str = ""
 
 
 class Backend(ABC):
@@ -144,6 +163,51 @@ class Backend(ABC):
     @abstractmethod
     def text(self, key: Key) -> str:
         """The document's exact text. Raises NotFound."""
+
+    # -- moving to another store
+
+    @abstractmethod
+    def copies(self, kind: str, *, archived: bool = False) -> Iterator[Copy | Unreadable]:
+        """Every document of a kind (or every archived one), by id: one at a time, however many there are.
+
+        The text is what the document means, so that a save which is still to be merged is in it. One that
+        cannot be read comes with the text as it is; Unreadable is only what is no text at all. What is made
+        or removed meanwhile may be left out. Logs are no documents here: see `history`.
+        """
+
+    @abstractmethod
+    def put(self, copy: Copy, expect: Expect = ABSENT) -> str:
+        """Store exactly this text, readable or not, and return its version.
+
+        A lease of None leaves the one that is there. With a version or ANY it replaces a document that is in
+        use; its new text has to be readable then. Raises AlreadyExists (also for a name that is taken in the
+        archive), NotFound, Conflict, Busy, InvalidName, InvalidDocument.
+        """
+
+    def put_all(self, copies: Sequence[Copy]) -> Sequence[bool]:
+        """`put` many that are to be new; for each, whether it was. A name that is taken stays as it is."""
+        return [self._put_new(copy) for copy in copies]
+
+    def _put_new(self, copy: Copy) -> bool:
+        try:
+            self.put(copy)
+        except AlreadyExists:
+            return False
+        return True
+
+    @abstractmethod
+    def history(self, channel: str) -> Iterator[Event]:
+        """All events that a channel ever had and still knows, the archived ones first. Raises NotFound."""
+
+    @abstractmethod
+    def extend(self, channel: str, events: Sequence[Event]) -> None:
+        """Add events to the end of a channel in one step, with their ids, times and texts as they are.
+
+        Makes the channel, also for no events. The cursors are new, and so may be the ids that begin with
+        `hand-`: they tell a place. Nothing is compared with what is there. Raises UsageError, Busy.
+        """
+
+    # -- events
 
     @abstractmethod
     def append(
@@ -251,3 +315,16 @@ class Backend(ABC):
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def archive_name(key: Key, name: str) -> str:
+    """The name, if a document of this key can have it in the archive: `task-a` or `task-a.1`, for example.
+
+    Raises InvalidName.
+    """
+    number = name.removeprefix(key.name + ".")
+    if name != key.name and not (number != name and number.isascii() and number.isdigit()):
+        raise InvalidName(
+            f"{name[:120]!r} is no name of {key.name} in the archive", hint=f"{key.name} or {key.name}.1"
+        )
+    return name

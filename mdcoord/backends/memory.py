@@ -17,7 +17,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Event, Listing, Revise, Unreadable
+from mdcoord.backends.base import (
+    DEFAULT_WAIT,
+    Backend,
+    Copy,
+    Decide,
+    Event,
+    Listing,
+    Revise,
+    Unreadable,
+    archive_name,
+)
 from mdcoord.errors import AlreadyExists, Busy, Conflict, InvalidDocument, NotFound, UsageError
 from mdcoord.formats.eventlog import channel_name, render_event
 from mdcoord.model import ABSENT, ANY, ID_FIELD, KEEP, Change, Expect, Key, Record, Value, normalise_name
@@ -111,11 +121,7 @@ class MemoryBackend(Backend):
                 if key in self._documents:
                     if name is None:
                         continue
-                    raise AlreadyExists(
-                        f"there is a {key.name} already",
-                        hint="choose another name, or update it",
-                        key=key.name,
-                    )
+                    raise _taken(key.name)
                 return self._record(self._store(key, self._scribe.create(key, fields, body).text))
 
     def write(
@@ -166,6 +172,62 @@ class MemoryBackend(Backend):
         with self._guard:
             logs = [f"events-{name}" for name, channel in self._channels.items() if channel.start]
             return sorted([*self._archive, *logs])
+
+    def copies(self, kind: str, *, archived: bool = False) -> Iterator[Copy | Unreadable]:
+        with self._guard:
+            known = self._archive if archived else {key.name: doc for key, doc in self._documents.items()}
+            found = sorted((name, doc) for name, doc in known.items() if doc.key.kind == kind)
+        for name, stored in found:
+            yield Copy(
+                stored.key,
+                stored.text,
+                self._fields(stored),
+                self._leases.get(stored.key),
+                name if archived else "",
+            )
+
+    def _fields(self, stored: _Stored) -> Mapping[str, Value] | None:
+        try:
+            return self._scribe.open(stored.key, stored.text).fields
+        except InvalidDocument:
+            return None
+
+    def put(self, copy: Copy, expect: Expect = ABSENT) -> str:
+        key = Key.of(*copy.key)
+        with self._locked(key, DEFAULT_WAIT):
+            if copy.archived:
+                return self._put_archived(key, copy)
+            if expect is not ABSENT:
+                self._expected(key, expect)
+                self._scribe.open(key, copy.text, key.name)
+            elif key in self._documents:
+                raise _taken(key.name)
+            stored = self._store(key, copy.text)
+            if copy.lease is not None:
+                self._set_lease(key, copy.lease)
+            return stored.version
+
+    def _put_archived(self, key: Key, copy: Copy) -> str:
+        name = archive_name(key, copy.archived)
+        with self._guard:
+            if name in self._archive:
+                raise _taken(name)
+            self._archive[name] = _stored(key, copy.text)
+        if copy.lease is not None:
+            self._set_lease(key, copy.lease)
+        return self._archive[name].version
+
+    def history(self, channel: str) -> Iterator[Event]:
+        return iter(self._channel(channel).events[:])
+
+    def extend(self, channel: str, events: Sequence[Event]) -> None:
+        channel = channel_name(channel)
+        with self._guard:
+            known = self._channels.setdefault(channel, _Channel([])).events
+            first = len(known) + 1
+            known += [
+                replace(event, cursor=f"{channel}:{number}") for number, event in enumerate(events, first)
+            ]
 
     def append(
         self, channel: str, name: str, data: Mapping[str, Value], *, time: str, id: str | None = None
@@ -274,7 +336,7 @@ class MemoryBackend(Backend):
         return stored
 
     def _store(self, key: Key, text: str) -> _Stored:
-        stored = _Stored(key, text, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16])
+        stored = _stored(key, text)
         with self._guard:
             self._documents[key] = stored
         return stored
@@ -334,6 +396,17 @@ def _packaged_scribe() -> Scribe:
 
 def _random_name() -> str:
     return base64.b32encode(os.urandom(5)).decode().lower()
+
+
+def _stored(key: Key, text: str) -> _Stored:
+    version = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return _Stored(key, text, version)
+
+
+def _taken(name: str) -> AlreadyExists:
+    return AlreadyExists(
+        f"there is a {name} already", hint="choose another name, or update that one", key=name
+    )
 
 
 def _archive_names(key: Key) -> Iterator[str]:

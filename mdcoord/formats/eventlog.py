@@ -262,6 +262,14 @@ def is_unchanged(span: Span, outline: Outline) -> bool:
     return crc32(mark[1] + b"\n" + text.replace(b"\r\n", b"\n")) == int(mark[2], 16)
 
 
+def is_canonical(span: Span) -> bool:
+    """Whether a block reads, byte for byte, as `render_event` wrote it, and nothing stands below it."""
+    outline = outline_of(span)
+    if outline is None or outline.mark is None or b"\r" in span.data:
+        return False
+    return is_unchanged(span, outline) and span.data == span.data[: outline.end].rstrip() + b"\n" + CLOSING
+
+
 def torn_from(last: Span) -> int:
     """Where the rubbish of an unfinished append begins at the end of a log; the length where there is none.
 

@@ -352,9 +352,19 @@ class PlanningContract(WorkspacesBase):
     def test_a_name_and_a_key(self, w: Workspace) -> None:
         w.tasks.create("x", id="one", key="k1")
         assert w.tasks.create("y", id="one", key="k1").title == "x"
+        for name in (None, "two"):
+            assert w.tasks.create("y", id=name, key="k1").id == "one"
         for rest in ({"key": "k2"}, {}):
             with pytest.raises(AlreadyExists):
                 w.tasks.create("y", id="one", **rest)
+        self.claim(w, "one").complete()
+        w.tasks.remove("one")
+        assert w.tasks.create("y", id="two", key="k1").id == "two"
+        assert w.tasks.create("z", key="k1").title == "y"
+
+    def test_the_first_task_with_a_key_has_no_name_of_its_own(self, w: Workspace) -> None:
+        first = w.tasks.create("x", key="k1")
+        assert w.tasks.create("y", id="one", key="k1").id == first.id
 
     def test_racing_for_a_key(self, w: Workspace, opened: Open) -> None:
         made: list[Any] = []

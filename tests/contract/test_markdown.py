@@ -17,6 +17,7 @@ from .claims import ClaimsContract
 from .failures import FailuresContract
 from .machine import MachineContract
 from .memos import MemosContract
+from .moving import MovingContract
 from .planning import PlanningContract
 from .suite import BackendContract, Factory
 
@@ -29,6 +30,7 @@ class TestMarkdown(
     FailuresContract,
     MachineContract,
     MemosContract,
+    MovingContract,
 ):
     @pytest.fixture
     def factory(self, tmp_path: Path) -> Factory:

@@ -12,6 +12,7 @@ from .claims import ClaimsContract
 from .failures import FailuresContract
 from .machine import MachineContract
 from .memos import MemosContract
+from .moving import MovingContract
 from .planning import PlanningContract
 from .suite import BackendContract, Factory
 
@@ -24,6 +25,7 @@ class TestMemory(
     FailuresContract,
     MachineContract,
     MemosContract,
+    MovingContract,
 ):
     @pytest.fixture
     def factory(self) -> Factory:

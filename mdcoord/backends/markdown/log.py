@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import os
 import time as clock
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice, takewhile
 from typing import Any, Final
 
 from mdcoord.backends.base import Event
 from mdcoord.backends.markdown.fileio import FileIO, translated
-from mdcoord.backends.markdown.logappend import ROUNDS, append_event, busy
+from mdcoord.backends.markdown.logappend import ROUNDS, append_event, busy, extend_log
 from mdcoord.backends.markdown.logarchive import Archived, Archives
 from mdcoord.backends.markdown.logfile import LogFile
 from mdcoord.backends.markdown.logrotation import rotate_once
@@ -88,6 +89,15 @@ class EventLog:
             newest = (event for span in view.backwards() if (event := view.event(span)))
             return list(islice(newest, max(count, 0)))[::-1]
 
+    def history(self, channel: str) -> Iterator[Event]:
+        """All events, those of the archive first, with their exact text where a person had a hand in it.
+
+        Raises NotFound.
+        """
+        name = channel_name(channel)
+        self._require(name)
+        return self._history(self._file(name))
+
     def problems(self, channel: str) -> list[Problem]:
         """What readers pass over in a log and what was changed by hand, with lines. Raises NotFound."""
         with self._open(channel_name(channel)) as view:
@@ -105,6 +115,12 @@ class EventLog:
                     yield from events
                     return
             clock.sleep(_PAUSE)  # an editor may be in the middle of saving the log
+
+    def _history(self, file: LogFile) -> Iterator[Event]:
+        with self._open(file.channel) as view:
+            archived = takewhile(lambda block: not _is_in(view, block), file.archives.from_stretch_of(0))
+            log = (Archived(view.event(span), span, 0) for span in view.spans())
+            yield from _with_texts(chain(archived, log))
 
     @contextmanager
     def _open(self, channel: str) -> Iterator[LogView]:
@@ -143,6 +159,15 @@ class EventLog:
         block, entry = eventlog.render_event(event_id, name, time, data)
         with file.lock():
             return append_event(file, block, entry, repeated=id is not None)
+
+    def extend(self, channel: str, events: Iterable[Event]) -> None:
+        """Add events as they are in one write; makes the log. Raises UsageError, Busy, NotDurable."""
+        file = self._file(channel_name(channel))
+        blocks = bytearray()
+        for event in events:
+            blocks += (b"" if not blocks or blocks.endswith(b"\n") else b"\n") + _block(event)
+        with file.lock():
+            extend_log(file, bytes(blocks))
 
     # ---------------------------------------------------------------- rotating
 
@@ -216,9 +241,7 @@ def _archived_then_log(archived: Iterator[Archived], view: LogView) -> Iterator[
         if block.event is None:
             continue
         if block.offset >= view.rotated:  # a rotation that was killed half-way, or is at work
-            place = view.at(block.offset, block.event.id)
-            if place is None and not eventlog.is_hand_id(block.event.id):
-                place = view.search(block.event.id)
+            place = _place_in(view, block.offset, block.event.id)
             event = None if place is None else view.event_at(place)
             if event is not None:
                 yield event
@@ -226,6 +249,40 @@ def _archived_then_log(archived: Iterator[Archived], view: LogView) -> Iterator[
                 return
         yield block.event
     yield from view.events()
+
+
+def _place_in(view: LogView, offset: int, event_id: str) -> int | None:
+    """Where an event of the archive stands in the log, too."""
+    place = view.at(offset, event_id)
+    return view.search(event_id) if place is None and not eventlog.is_hand_id(event_id) else place
+
+
+def _is_in(view: LogView, block: Archived) -> bool:
+    if block.event is None or block.offset < view.rotated:
+        return False
+    return _place_in(view, block.offset, block.event.id) is not None
+
+
+def _with_texts(blocks: Iterable[Archived]) -> Iterator[Event]:
+    """The events of blocks; what stands between two of them belongs to the one above, or else below."""
+    last: Event | None = None
+    text, own = b"", True
+    for event, span, _ in blocks:
+        if event is not None and last is not None:
+            yield last if own else replace(last, text=text.decode("utf-8", "replace"))
+            text, own = b"", True
+        last = event or last
+        own = own and event is not None and eventlog.is_canonical(span)
+        text += span.data
+    if last is not None:
+        yield last if own else replace(last, text=text.decode("utf-8", "replace"))
+
+
+def _block(event: Event) -> bytes:
+    """An event as it stands in a log."""
+    if event.text is not None:
+        return event.text.encode()
+    return eventlog.render_event(event.id, event.name, event.time, event.data)[0]
 
 
 def _is_channel(name: str) -> bool:

@@ -45,6 +45,24 @@ def append_event(file: LogFile, block: bytes, entry: Entry, repeated: bool) -> E
     raise busy(file)
 
 
+def extend_log(file: LogFile, blocks: bytes) -> None:
+    """Write blocks as they are at the end of a log, or make the log. The caller holds the log's lock."""
+    for _round in range(ROUNDS):
+        start = 0
+        try:
+            with file.view() as view:
+                start = view.size
+                if start and mend(file, view):
+                    file.append((b"" if view.end(1) == b"\n" else b"\n") + blocks)
+                    file.journal.note(blocks)
+                    return
+        except FileNotFoundError:
+            pass
+        if not start and _make(file, blocks) is not None:
+            return
+    raise busy(file)
+
+
 def mend(file: LogFile, view: LogView) -> bool:
     """Make the end of a log sound. True when it was; else it was changed, and has to be looked at again."""
     try:
@@ -88,12 +106,18 @@ def _append(file: LogFile, view: LogView, block: bytes, entry: Entry, repeated: 
 
 
 def _begin(file: LogFile, block: bytes, entry: Entry) -> Event | None:
+    start = _make(file, block)
+    return None if start is None else make_event(file.channel, entry, start)
+
+
+def _make(file: LogFile, blocks: bytes) -> int | None:
+    """Make a log of blocks; the offset of the first one, None when somebody made it meanwhile."""
     start = file.archives.beyond()
-    if not file.begin(eventlog.new_log(file.channel, start) + block):
+    if not file.begin(eventlog.new_log(file.channel, start) + blocks):
         return None
     file.journal.clear()
-    file.journal.note(block)
-    return make_event(file.channel, entry, start)
+    file.journal.note(blocks)
+    return start
 
 
 def _gap(end: bytes) -> bytes:

@@ -12,9 +12,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
-from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Event, Listing, Revise, Unreadable
+from mdcoord.backends.base import (
+    DEFAULT_WAIT,
+    Backend,
+    Copy,
+    Decide,
+    Event,
+    Listing,
+    Revise,
+    Unreadable,
+    archive_name,
+)
 from mdcoord.backends.markdown import flock
 from mdcoord.backends.markdown.catalog import Catalog
+from mdcoord.backends.markdown.copying import Copies, archived_key
 from mdcoord.backends.markdown.fileio import FileIO, translated
 from mdcoord.backends.markdown.history import History, version_of
 from mdcoord.backends.markdown.memos import Memos
@@ -31,6 +42,7 @@ from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Scribe
 from mdcoord.formats.templating import Templates
 from mdcoord.model import (
+    ABSENT,
     ANY,
     ID_FIELD,
     KINDS,
@@ -200,10 +212,7 @@ class MarkdownBackend(Backend):
         self._prepare()
         name = normalise_name(name)
         source = os.path.join(self._archive_folder(), name + ".md")
-        stem, _, number = name.rpartition(".")
-        plain = stem if number.isdigit() and stem else name
-        kind, _, identifier = plain.partition("-")
-        key = Key.of(kind, identifier)
+        key = archived_key(name)
         path = self._reader.path(key)
         with self._files.lock(key.name) as lock:
             try:
@@ -241,6 +250,35 @@ class MarkdownBackend(Backend):
                 f"{folder} is a symbolic link", hint="put a real folder there", path=folder
             )
         return folder
+
+    # -- moving to another store -------------------------------------------------------------------------
+
+    def copies(self, kind: str, *, archived: bool = False) -> Iterator[Copy | Unreadable]:
+        found = Copies(self._files, self._scribe, self._reader)
+        return found.archived(self._archive_folder(), kind) if archived else found.in_use(kind)
+
+    def put(self, copy: Copy, expect: Expect = ABSENT) -> str:
+        self._prepare()
+        key, data = Key.of(*copy.key), copy.text.encode()
+        folder = self._archive_folder(make=True) if copy.archived else ""
+        with self._files.lock(key.name) as lock:
+            if copy.archived:
+                path = os.path.join(folder, archive_name(key, copy.archived) + ".md")
+                problem = self._writer.put_archived(path, data, copy.lease, key, lock)
+            elif expect is ABSENT:
+                problem = self._writer.put(key, data, copy.lease, lock)[1]
+            else:
+                return self._writer.replace(key, copy.text, copy.lease, expect, lock)
+        if problem:
+            raise problem
+        return version_of(data)
+
+    def history(self, channel: str) -> Iterator[Event]:
+        return self._log.history(channel)
+
+    def extend(self, channel: str, events: Sequence[Event]) -> None:
+        self._prepare()
+        self._log.extend(channel, events)
 
     # -- listing -----------------------------------------------------------------------------------------
 

@@ -44,21 +44,57 @@ class Writer:
 
     def create(self, key: Key, draft: Draft, lock: Lock) -> tuple[Record, NotDurable | None]:
         """Make a document that is not there. Raises AlreadyExists."""
-        path, data = self._reader.path(key), draft.text.encode()
-        version = version_of(data)
+        data = draft.text.encode()
+        state, problem = self.put(key, data, None, lock)
+        return Found(data, version_of(data), draft, state).record(key, self._reader.path(key)), problem
+
+    def put(self, key: Key, data: bytes, lease: Lease | None, lock: Lock) -> tuple[State, NotDurable | None]:
+        """Make a document that is not there of these bytes, readable or not. Raises AlreadyExists.
+
+        A lease of None leaves the one that is there.
+        """
+        path, version = self._reader.path(key), version_of(data)
         if os.path.lexists(path):
             raise taken(key, path)
-        state = State(version, State.parse(lock.load()).lease)
+        state = State(version, lease or State.parse(lock.load()).lease)
         self._history.remember(key.name, data)
-        problem = self._make(key, data, version)
+        problem = self._make(path, data, version, key)
         self._note(lock, state, key)
-        return Found(data, version, draft, state).record(key, path), problem
+        return state, problem
+
+    def put_archived(
+        self, path: str, data: bytes, lease: Lease | None, key: Key, lock: Lock
+    ) -> NotDurable | None:
+        """Make a file of the archive. A lease is kept for the next document of this key.
+
+        Raises AlreadyExists.
+        """
+        if os.path.lexists(path):
+            raise taken(key, path)
+        problem = self._make(path, data, "", key)
+        if lease:
+            self._note(lock, State.parse(lock.load())._replace(lease=lease), key)
+        return problem
+
+    def replace(self, key: Key, text: str, lease: Lease | None, expect: Expect, lock: Lock) -> str:
+        """Put another text in the place of a document's. Raises NotFound, Conflict, InvalidDocument, Busy."""
+        draft = self._scribe.open(key, text, self._reader.path(key))
+
+        def step() -> Record:
+            found = self._found(key, expect, lock)
+            return self._commit(key, found, draft, lease or found.state.lease, lock)
+
+        return self._undisturbed(key, step, lock).version
 
     def write(self, key: Key, decide: Decide, expect: Expect, lock: Lock) -> Record:
         """Change a document as the callable decides. See `Backend.write`."""
+        return self._undisturbed(key, lambda: self._write(key, decide, expect, lock), lock)
+
+    def _undisturbed(self, key: Key, step: Callable[[], Record], lock: Lock) -> Record:
+        """Take a step, again when somebody saved the file meanwhile. Raises Busy."""
         for _round in range(_ROUNDS):
             try:
-                return self._write(key, decide, expect, lock)
+                return step()
             except Leftover:
                 self._absorb_leftovers(key, lock)
             except _Again:
@@ -101,14 +137,14 @@ class Writer:
             elif os.path.lexists(temp):
                 self.put_aside(temp, key)
 
-    def _make(self, key: Key, data: bytes, version: str) -> NotDurable | None:
+    def _make(self, path: str, data: bytes, version: str, key: Key) -> NotDurable | None:
         while True:
             try:
-                self._files.create(self._reader.path(key), data, version=version)
+                self._files.create(path, data, version=version)
             except Leftover as leftover:
                 self.put_aside(str(leftover), key)
             except FileExistsError:
-                raise taken(key, self._reader.path(key)) from None
+                raise taken(key, path) from None
             except NotDurable as problem:
                 return problem
             else:
@@ -127,13 +163,8 @@ class Writer:
 
     def _write(self, key: Key, decide: Decide, expect: Expect, lock: Lock) -> Record:
         path = self._reader.path(key)
-        try:
-            found = self._reader.find(key, lock.load)
-        except FileNotFoundError:
-            self._reader.require_coming(key)
-            raise _Again from None
+        found = self._found(key, expect, lock)
         record = found.record(key, path)
-        require(record, expect)
         change = decide(record)
         if change is None:
             return record
@@ -143,6 +174,16 @@ class Writer:
             lock.store(state.line())
             return found._replace(state=state).record(key, path)
         return self._commit(key, found, self._scribe.revise(key, found.draft, change), lease, lock)
+
+    def _found(self, key: Key, expect: Expect, lock: Lock) -> Found:
+        """The document in the version that a write relies on. Raises NotFound, Conflict."""
+        try:
+            found = self._reader.find(key, lock.load)
+        except FileNotFoundError:
+            self._reader.require_coming(key)
+            raise _Again from None
+        require(found.record(key, self._reader.path(key)), expect)
+        return found
 
     def _commit(
         self,

@@ -1,0 +1,77 @@
+"""Documents on their way to another store: what each of them means, one file after the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from mdcoord.backends.base import Copy, Unreadable
+from mdcoord.backends.markdown.fileio import FileIO, translated
+from mdcoord.backends.markdown.reader import Reader
+from mdcoord.errors import BackendUnavailable, InvalidDocument, InvalidName
+from mdcoord.formats.document import decode
+from mdcoord.formats.revise import Scribe
+from mdcoord.model import Key
+
+
+class Copies:
+    """Reads the documents of a folder and of its archive. Holds no more than their names."""
+
+    def __init__(self, files: FileIO, scribe: Scribe, reader: Reader) -> None:
+        self._files = files
+        self._scribe = scribe
+        self._reader = reader
+
+    def in_use(self, kind: str) -> Iterator[Copy | Unreadable]:
+        """The documents of a kind, by id, with saves that are still to be merged."""
+        for name in self._names(self._files.root, kind):
+            key = Key(kind, name[len(kind) + 1 :])
+            try:
+                found = self._reader.find(key, lambda key=key: self._files.peek(key.name))  # type: ignore[misc]
+            except FileNotFoundError:
+                continue
+            except (InvalidDocument, BackendUnavailable):
+                yield from self._as_it_is(key, self._reader.path(key))
+            else:
+                yield Copy(key, found.draft.text, found.draft.fields, found.state.lease)
+
+    def archived(self, folder: str, kind: str) -> Iterator[Copy | Unreadable]:
+        """The documents of a kind in the archive, by their names there."""
+        for name in self._names(folder, kind):
+            path = os.path.join(folder, name + ".md")
+            try:
+                key = archived_key(name)
+            except InvalidName as error:
+                yield Unreadable(Key(kind, name[len(kind) + 1 :]), path, error.message, hint=error.hint)
+            else:
+                yield from self._as_it_is(key, path, name)
+
+    def _as_it_is(self, key: Key, path: str, archived: str = "") -> Iterator[Copy | Unreadable]:
+        """The text of a file, and what it says where it can be read."""
+        try:
+            text = decode(self._files.read(path), where=path)
+        except FileNotFoundError:
+            return
+        except (InvalidDocument, BackendUnavailable) as error:
+            yield Unreadable(key, path, error.message, error.details.get("line"), hint=error.hint)
+            return
+        try:
+            fields = self._scribe.open(key, text, path).fields
+        except InvalidDocument:
+            fields = None
+        yield Copy(key, text, fields, self._reader.state(key).lease, archived)
+
+    def _names(self, folder: str, kind: str) -> list[str]:
+        try:
+            with translated(folder):
+                names = os.listdir(folder)
+        except FileNotFoundError:
+            return []
+        return sorted(name[:-3] for name in names if name.startswith(kind + "-") and name.endswith(".md"))
+
+
+def archived_key(name: str) -> Key:
+    """The document that a name in the archive belongs to. Raises InvalidName."""
+    stem, _, number = name.rpartition(".")
+    kind, _, identifier = (stem if number.isdigit() and stem else name).partition("-")
+    return Key.of(kind, identifier)

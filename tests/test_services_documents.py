@@ -11,6 +11,7 @@ from contract.suite import in_threads
 
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.errors import Conflict, InvalidName, NotFound, QueryError, UsageError
+from mdcoord.host import timestamp
 from mdcoord.model import Key
 from mdcoord.services.notes import SAMPLES
 from mdcoord.workspace import Workspace
@@ -72,6 +73,11 @@ def test_a_task_says_what_was_given(w: Workspace, host: FakeHost) -> None:
         "metadata": {"owner": "x"},
     }
     assert "## Notes\n" in found.body
+
+
+def test_a_time_from_now(w: Workspace, host: FakeHost) -> None:
+    task = w.tasks.create("x", not_before="1h30m")
+    assert task["not_before"] == timestamp(host.now() + 5400)
 
 
 def test_what_is_not_given_is_not_written(w: Workspace) -> None:

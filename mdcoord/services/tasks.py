@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
-from mdcoord.errors import AlreadyExists, Conflict, UsageError
+from mdcoord.errors import AlreadyExists, Conflict, NotFound, UsageError
 from mdcoord.host import seconds_of, timestamp
 from mdcoord.model import ANY, KEEP, Change, Expect, Key, Path, Record, Value, normalise_name
 from mdcoord.records import Own, Task
@@ -27,6 +27,9 @@ from mdcoord.services.planning import Planning, needed_after
 
 AUTO: Final = "auto"
 """`assign="auto"`: the agent that the configured strategy chooses."""
+
+KEYS: Final = "keys"
+"""The memos of idempotency keys whose tasks were given an id: that id, by `_name_of(key)`."""
 
 
 class Tasks(Planning):
@@ -60,15 +63,15 @@ class Tasks(Planning):
 
         It is handed out by `priority` (higher first), to agents that can do what it `needs`, when the tasks
         it `depends_on` are completed and none that it `conflicts_with` is in progress, not before
-        `not_before` (ISO 8601), and with `assign` to that agent only (`auto`: whom the configured strategy
-        chooses). After `retry_limit` failed attempts it is dead. A claim may last `timeout` seconds in all,
-        and `ttl` seconds after each sign of life; both may be texts like `30m` (None: as configured).
-        `fields` are further front matter.
+        `not_before` (ISO 8601, or from now: `30m`), and with `assign` to that agent only (`auto`: whom the
+        configured strategy chooses). After `retry_limit` failed attempts it is dead. A claim may last
+        `timeout` seconds in all, and `ttl` seconds after each sign of life; both may be texts like `30m`
+        (None: as configured). `fields` are further front matter.
 
-        `key` makes it idempotent: the same key gives the same task, among processes that race, too, until the
-        task is archived. `acyclic`: the caller knows that it makes no tasks wait for each other, which costs
-        a look at all of them to find out. Raises AlreadyExists, InvalidName, UsageError (also for tasks that
-        would wait for each other), and with `auto` NothingReady.
+        `key` makes it idempotent: the same key gives the same task until that is archived, among processes
+        that race, too (if they give an id, the same one). `acyclic`: the caller knows that it makes no tasks
+        wait for each other, which costs a look at all of them to find out. Raises AlreadyExists, InvalidName,
+        UsageError (also for tasks that would wait for each other), and with `auto` NothingReady.
         """
         if not isinstance(title, str) or not title.strip():
             raise UsageError("a task needs a title", hint="say in a few words what is to be done")
@@ -80,6 +83,8 @@ class Tasks(Planning):
             raise UsageError(f"a retry limit of {retry_limit} is not possible", hint="0 or more")
         if key is not None and not key.strip():
             raise UsageError("an idempotency key is a text that is not empty", hint="or leave it out")
+        if key is not None and (made := self._made_with(key)):
+            return made
         now, chosen = self._env.host.stamp(), None if assign == AUTO else assign
         if chosen is not None:
             normalise_name(chosen)
@@ -93,7 +98,7 @@ class Tasks(Planning):
             "needs": texts(needs, "needs"),
             "depends_on": [Key.of("task", other).id for other in texts(depends_on, "depends_on")],
             "conflicts_with": [Key.of("task", other).id for other in texts(conflicts_with, "conflicts_with")],
-            "not_before": _stamp(not_before),
+            "not_before": _stamp(not_before, self._env.host.now()),
             "attempt": 0,
             "retry_limit": retry_limit,
             "timeout": _seconds(timeout, "timeout"),
@@ -115,10 +120,12 @@ class Tasks(Planning):
             self._refuse_cycle(Key.of("task", name), dependencies(whole))
         if assign == AUTO:
             whole |= {"assigned_agent": self._best(whole, None), "assigned_at": now}
+        if id is not None and key is not None:
+            self._backend.keep(KEYS, _name_of(key), lambda _: Key.of("task", id).id)
         try:
             record = self._backend.create("task", whole, body=body, name=name)
         except AlreadyExists:
-            made = self._made_before(name, key)
+            made = self._made_with(key) if key is not None else None  # just now, by somebody else
             if made is None:
                 raise
             return made
@@ -190,12 +197,17 @@ class Tasks(Planning):
         self._queue.forget()
         return task
 
-    def _made_before(self, name: str | None, key: str | None) -> Task | None:
+    def _made_with(self, key: str) -> Task | None:
         """The task that an earlier call with the same idempotency key made."""
-        if name is None or key is None:
-            return None
-        record = self._backend.read(Key.of("task", name))
-        return self._typed(record) if record.fields.get("idempotency_key") == key else None
+        name = _name_of(key)
+        for known in (self._backend.memo(KEYS, name), name):
+            try:
+                record = self._backend.read(Key("task", known)) if isinstance(known, str) else None
+            except NotFound:
+                continue
+            if record and record.fields.get("idempotency_key") == key:
+                return self._typed(record)
+        return None
 
     def _unheld(self, record: Record) -> Record:
         """A new task, without the claim that somebody still has on an earlier one of its name."""
@@ -274,10 +286,14 @@ def _seconds(value: float | str | None, name: str, most: float = math.inf) -> fl
     return int(seconds) if seconds == int(seconds) else seconds
 
 
-def _stamp(text: str | None) -> str | None:
+def _stamp(text: str | None, now: float) -> str | None:
     if text is None:
         return None
-    seconds = seconds_of(text)
-    if seconds is None:
-        raise UsageError(f"{text[:60]!r} is no time", hint="ISO 8601, as in 2026-01-31T09:30:00Z")
-    return timestamp(seconds)
+    moment, later = seconds_of(text), span(text)
+    if moment is None and later is not None:
+        moment = now + later
+    if moment is None:
+        raise UsageError(
+            f"{text[:60]!r} is no time", hint="ISO 8601, as in 2026-01-31T09:30:00Z, or from now: 30m, 2h"
+        )
+    return timestamp(moment)

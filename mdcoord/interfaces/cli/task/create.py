@@ -24,7 +24,7 @@ from mdcoord.rules import acceptance, gate
 @click.option("--conflicts-with", multiple=True, metavar="ID,…", help="Tasks that must not run meanwhile.")
 @click.option("--assign", metavar="AGENT", help="Only this agent may claim it; auto: the best one there.")
 @click.option("--project", metavar="ID", help="The project that it belongs to.")
-@click.option("--not-before", metavar="TIME", help="Not ready before this time (ISO 8601).")
+@click.option("--not-before", metavar="TIME", help="Not ready before this time, or for 30m.")
 @click.option("--timeout", type=seconds, metavar="TIME", help="How long one attempt may last: 30m.")
 @click.option("--ttl", type=seconds, metavar="TIME", help="How long a claim lasts without a sign of life.")
 @click.option("--retry-limit", type=click.IntRange(0), metavar="N", help="Failed attempts before it is dead.")

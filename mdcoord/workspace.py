@@ -10,10 +10,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mdcoord.backends.base import Backend, Unreadable
+from mdcoord.backends.opening import is_address, open_backend
 from mdcoord.config import Config, load_config, project_folder
 from mdcoord.errors import ConfigError, InvalidName, NotFound, UsageError
 from mdcoord.host import Host
-from mdcoord.layout import Isolated, explicit_root, find_root, new_root, project_here, state_folder
+from mdcoord.layout import Isolated, explicit_root, find_root, new_root, project_here
 from mdcoord.model import KINDS, Value
 from mdcoord.records import EventRecord, TypedRecord
 from mdcoord.rules.backoff import Backoff
@@ -89,7 +90,7 @@ class Workspace:
         cls,
         where: str | Path | None = None,
         *,
-        backend: Backend | None = None,
+        backend: Backend | str | None = None,
         agent: str | None = None,
         session: str | None = None,
         host: Host | None = None,
@@ -97,13 +98,18 @@ class Workspace:
         """Open the workspace of a folder.
 
         Without `where`: MDCOORD_ROOT, else the nearest one from the current folder upwards; in a linked git
-        worktree the main worktree's. With a `backend`, that one, wherever it keeps things. Raises NotFound,
-        ConfigError.
+        worktree the main worktree's. With a `backend`, that one, wherever it keeps things: an object, a mode
+        (`markdown`, `redis` …), or an address (`redis://…`), which may also be given as `where`. Raises
+        NotFound, ConfigError, BackendUnavailable.
         """
         who: dict[str, Any] = {"agent": agent, "session": session, "host": host}
-        if backend is not None:
+        if isinstance(backend, Backend):
             return cls(backend, **who)
-        return cls._at(_root_of(where, _isolated), **who)
+        if isinstance(where, str) and is_address(where):
+            where, backend = None, where
+        if backend and is_address(backend):
+            return cls._at(_root_or_none(where), backend, **who)
+        return cls._at(_root_of(where, _isolated), backend, **who)
 
     @classmethod
     def create(
@@ -209,11 +215,9 @@ class Workspace:
     """What `create` made or changed; empty when all was there."""
 
     @classmethod
-    def _at(cls, root: Path, **who: Any) -> Workspace:
-        from mdcoord.backends.markdown.store import MarkdownBackend
-
-        config = load_config(root, os.environ)
-        backend = MarkdownBackend(root, state=state_folder(root), durability=config.durability)
+    def _at(cls, root: Path | None, place: str | None = None, **who: Any) -> Workspace:
+        config = load_config(root or Path.cwd(), os.environ)
+        backend = open_backend(place or "markdown", config, root)
         return cls(backend, root=root, config=config, **who)
 
     def query(
@@ -486,11 +490,17 @@ def _team(config: Config) -> Team:
 
 def _root_of(where: str | Path | None, isolated: Isolated) -> Path:
     named = where or _environment("MDCOORD_ROOT")
-    if isinstance(named, str) and "://" in named:
-        raise UsageError(f"{named[:80]!r} is no folder", hint="this version opens folders only")
     if named:
         return explicit_root(Path(named).expanduser().resolve(), isolated)
     return find_root(Path.cwd(), isolated)
+
+
+def _root_or_none(where: str | Path | None) -> Path | None:
+    """The root, for a backend that may do without one."""
+    try:
+        return _root_of(where, _isolated)
+    except NotFound:
+        return None
 
 
 def _isolated_or_wrong(folder: Path) -> bool:

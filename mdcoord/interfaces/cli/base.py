@@ -31,7 +31,7 @@ def _everywhere(flag: str, attribute: str, help: str, **rest: Any) -> click.Opti
 
 EVERYWHERE: tuple[click.Option, ...] = (
     _everywhere("--root", "root", "The workspace's folder (MDCOORD_ROOT).", metavar="DIR"),
-    _everywhere("--backend", "backend", "Which store: auto or markdown.", metavar="NAME"),
+    _everywhere("--backend", "backend", "Which store: auto, a mode, or an address.", metavar="NAME"),
     _everywhere("--agent", "named_agent", "Who calls (MDCOORD_AGENT).", metavar="NAME"),
     _everywhere("--json", "json", "Print JSON, one object a line.", is_flag=True),
 )

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from mdcoord.upkeep.assess import Assessment
     from mdcoord.workspace import Workspace
 
-BACKENDS: Final = ("auto", "markdown")
-
 AGENT_VARIABLES: Final = ("MDCOORD_AGENT", "CLAUDE_INSTANCE_ID")
 """Where the agent's name comes from when no option says it, first one first."""
 
@@ -73,8 +71,7 @@ class Call:
         """
         from mdcoord.workspace import Workspace
 
-        self._check_backend()
-        return Workspace.open(self.root, **{**self._who(), **who})
+        return Workspace.open(self.root, backend=self._named_backend(), **{**self._who(), **who})
 
     def create_workspace(self, folder: str | None, *, track: bool) -> Workspace:
         """Make the workspace of a project's folder, or open what is there. Raises BackendUnavailable.
@@ -83,7 +80,7 @@ class Call:
         """
         from mdcoord.workspace import Workspace
 
-        self._check_backend()
+        self._named_backend()
         where = folder or self.root or os.environ.get("MDCOORD_ROOT") or "."
         return self._kept(Workspace.create(where, track=track, **self._who()))
 
@@ -91,7 +88,7 @@ class Call:
         """Go through the checklist for a project's folder: see `Workspace.assess`."""
         from mdcoord.workspace import Workspace
 
-        self._check_backend()
+        self._named_backend()
         return Workspace.assess(folder or self.root, **wanted, **self._who())
 
     def _kept(self, workspace: Workspace) -> Workspace:
@@ -105,9 +102,13 @@ class Call:
         host = Host()
         return {"agent": self.agent, "session": session_of(os.environ, host), "host": host}
 
-    def _check_backend(self) -> None:
-        if self.backend not in (None, *BACKENDS):
-            raise UsageError(f"there is no backend {self.backend!r}", hint="one of " + ", ".join(BACKENDS))
+    def _named_backend(self) -> str | None:
+        from mdcoord.backends.opening import MODES, mode_of
+
+        if self.backend in (None, "auto") or mode_of(self.backend):
+            return None if self.backend == "auto" else self.backend
+        modes = ", ".join(["auto", *MODES])
+        raise UsageError(f"there is no backend {self.backend!r}", hint=f"one of {modes}, or an address")
 
 
 def _unread(workspace: Workspace) -> Mapping[str, Any]:

@@ -1,0 +1,58 @@
+"""From words to a backend: `markdown`, `redis`, `redis://…`, `taskqueue`, `taskqueue:…`.
+
+What a backend needs is imported only when it is the one that is meant.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from mdcoord.backends.base import Backend
+from mdcoord.config import Config
+from mdcoord.errors import NotFound, UsageError
+from mdcoord.layout import state_folder
+
+MODES: Final = ("redis", "taskqueue", "markdown")
+"""The modes that a workspace can have, the one that is preferred first."""
+
+_SCHEMES: Final = {"redis": "redis", "rediss": "redis", "unix": "redis", "taskqueue": "taskqueue"}
+
+
+def mode_of(place: str) -> str | None:
+    """The mode that a place belongs to (a mode's name, or `scheme:…`); None for what is no place."""
+    if place in MODES:
+        return place
+    scheme, colon, _ = place.partition(":")
+    return _SCHEMES.get(scheme.lower()) if colon else None
+
+
+def is_address(place: str) -> bool:
+    """Whether this is the address of a store (`redis://…`, `taskqueue:…`), no folder and no mode's name."""
+    return place not in MODES and mode_of(place) is not None
+
+
+def open_backend(place: str, config: Config, root: Path | None) -> Backend:
+    """The backend at a place: a mode's name, whose settings `config` has, or the address of one.
+
+    `root` is the workspace's folder, None where there is none. Raises UsageError, NotFound,
+    BackendUnavailable.
+    """
+    mode = mode_of(place)
+    if mode is None:
+        raise UsageError(f"{place[:80]!r} is no backend", hint="one of auto, " + ", ".join(MODES))
+    if mode == "markdown":
+        return _markdown(config, _folder(root))
+    raise UsageError(f"this version has no backend {mode}", hint="use markdown")
+
+
+def _markdown(config: Config, root: Path) -> Backend:
+    from mdcoord.backends.markdown.store import MarkdownBackend
+
+    return MarkdownBackend(root, state=state_folder(root), durability=config.durability)
+
+
+def _folder(root: Path | None) -> Path:
+    if root is None:
+        raise NotFound("there is no workspace here", hint="make one with `mdcoord init`")
+    return root

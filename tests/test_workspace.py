@@ -19,6 +19,7 @@ from mdcoord.errors import (
     InvalidDocument,
     NotFound,
     NothingReady,
+    NotReady,
     QueryError,
     UsageError,
 )
@@ -436,6 +437,23 @@ def test_values_that_known_fields_cannot_have(tmp_path: Path) -> None:
             assert text.splitlines()[(finding.line or 0) - 1].startswith(message.split(" ")[0] + ":")
         path.write_text(text.replace("title: [Train]\n", ""))
         assert "there is no title" in [finding.message for finding in w.check()]
+
+
+def test_a_copy_with_the_id_of_the_first(tmp_path: Path) -> None:
+    with Workspace.create(tmp_path, agent="ada") as w:
+        w.tasks.create("Train", id="train")
+        copy = tmp_path / ROOT / "task-copy.md"
+        copy.write_text((tmp_path / ROOT / "task-train.md").read_text())
+        assert [task.id for task in w.tasks.list("_ready = true")] == ["train"]
+        (reason,) = w.tasks.why("copy")
+        assert reason == "its task_id is train, and there is another task-train: give it one of its own"
+        with pytest.raises(NotReady, match="give it one of its own"):
+            w.tasks.claim("copy", heartbeat=False)
+        assert w.tasks.claim(heartbeat=False).id == "train"
+        with pytest.raises(NothingReady):
+            w.tasks.claim(heartbeat=False)
+        copy.write_text(copy.read_text().replace("task_id: train", "task_id: copy"))
+        assert w.tasks.claim(heartbeat=False).id == "copy"
 
 
 def test_checking_some_files(tmp_path: Path) -> None:

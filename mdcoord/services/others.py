@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mdcoord.errors import MdcoordError, NotFound
+from mdcoord.errors import InvalidName, MdcoordError, NotFound
 from mdcoord.model import Key, Record
 from mdcoord.rules.conflicts import standing_bars
 from mdcoord.rules.leases import Lease
-from mdcoord.rules.readiness import conflicts, status_for_others
+from mdcoord.rules.readiness import conflicts, status_for_others, task_id
 from mdcoord.rules.standing import IN_PROGRESS, standing, status_of
 from mdcoord.services.env import Env
 
@@ -48,6 +48,17 @@ class Others:
         """The tasks in progress that conflict with this one, whoever lists it."""
         listed = [other for other in conflicts(record.fields) if self.runs(other)]
         return list(dict.fromkeys([*listed, *self.bars(record)]))
+
+    def copied(self, record: Record) -> list[str]:
+        """Why a copy of a task's file is not ready that has the `task_id` of the other still."""
+        name = task_id(record.fields)
+        try:
+            twin = Key.of("task", name) if name not in ("", record.key.id) else record.key
+        except InvalidName:
+            return []
+        if twin == record.key or not self._backend.exists(twin):
+            return []
+        return [f"its task_id is {name}, and there is another {twin.name}: give it one of its own"]
 
 
 def runs(env: Env, record: Record) -> bool:

@@ -54,7 +54,7 @@ class Planning(Claims):
             fallback=env.rules.fallback_after,
             rivals=lambda _: self._others.rivals(record),
         )
-        reasons += self._further_back(record)
+        reasons += self._further_back(record) + self._others.copied(record)
         if agent and declined(fields, agent):
             reasons.append(f"{agent} gave it back because it lacks what the task needs")
         refusal = self._roster.refusal(member) if member else None

@@ -235,6 +235,8 @@ class Taking:
     def _decide(self, record: Record) -> Change | None:
         self._before = Standing()
         env = self._env
+        if copied := self._others.copied(record):
+            raise not_ready(record, copied)
         change = claim(
             record,
             self._who,
@@ -279,7 +281,7 @@ class Taking:
 
 
 _FASTER = "somebody else is claiming it"
-_UNWILLING = "end what it holds, wait, or look at the agent's document"
+_UNWILLING = "end what it holds, or wait; `mdcoord agent reset` closes a breaker"
 
 
 def _taken(record: Record, env: Env) -> list[str]:

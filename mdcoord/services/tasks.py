@@ -241,7 +241,9 @@ class Tasks(Planning):
 
     def _facts(self, record: Record, status: StatusOf, rivals: Rivals) -> Own:
         return {
-            "_ready": lambda: _ready(record, status, self._env.host.stamp(), rivals),
+            "_ready": lambda: (
+                _ready(record, status, self._env.host.stamp(), rivals) and not self._others.copied(record)
+            ),
             "_stale": lambda: is_stale(self._env, record),
         }
 

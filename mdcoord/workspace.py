@@ -94,13 +94,14 @@ class Workspace:
         agent: str | None = None,
         session: str | None = None,
         host: Host | None = None,
+        lenient: bool = False,
     ) -> Workspace:
         """Open the workspace of a folder.
 
         Without `where`: MDCOORD_ROOT, else the nearest one from the current folder upwards; in a linked git
         worktree the main worktree's. With a `backend`, that one, wherever it keeps things: an object, a mode
-        (`markdown`, `redis` …), or an address (`redis://…`), which may also be given as `where`. Raises
-        NotFound, ConfigError, BackendUnavailable.
+        (`markdown`, `redis` …), or an address (`redis://…`), which may also be given as `where`. With
+        `lenient` a setting that is wrong is passed over. Raises NotFound, ConfigError, BackendUnavailable.
         """
         who: dict[str, Any] = {"agent": agent, "session": session, "host": host}
         if isinstance(backend, Backend):
@@ -108,8 +109,8 @@ class Workspace:
         if isinstance(where, str) and is_address(where):
             where, backend = None, where
         if backend and is_address(backend):
-            return cls._at(_root_or_none(where), backend, **who)
-        return cls._at(_root_of(where, _isolated), backend, **who)
+            return cls._at(_root_or_none(where), backend, lenient, **who)
+        return cls._at(_root_of(where, _isolated_or_wrong if lenient else _isolated), backend, lenient, **who)
 
     @classmethod
     def create(
@@ -215,8 +216,8 @@ class Workspace:
     """What `create` made or changed; empty when all was there."""
 
     @classmethod
-    def _at(cls, root: Path | None, place: str | None = None, **who: Any) -> Workspace:
-        config = load_config(root or Path.cwd(), os.environ)
+    def _at(cls, root: Path | None, place: str | None = None, lenient: bool = False, **who: Any) -> Workspace:
+        config = load_config(root or Path.cwd(), os.environ, lenient=lenient)
         backend = open_backend(place or "markdown", config, root)
         return cls(backend, root=root, config=config, **who)
 
@@ -337,10 +338,12 @@ class Workspace:
         return rotate_all(self.backend, self.config.keep_events if keep is None else keep, channel)
 
     def check(self, files: Iterable[str | Path] | None = None) -> Sequence[Finding]:
-        """What is wrong in this workspace; with `files`, only what is wrong in those."""
+        """What is wrong in this workspace and its settings; with `files`, only what is wrong in those."""
+        from mdcoord.config.problems import problems
         from mdcoord.upkeep.check import check_workspace
 
-        findings = check_workspace(self.backend, self.host, self.root, self.config)
+        settings = problems(project_folder(self.root), os.environ) if self.root else ()
+        findings = check_workspace(self.backend, self.host, self.root, settings)
         if files is None:
             return findings
         wanted = {Path(file).resolve() for file in files}

@@ -11,6 +11,7 @@ import pytest
 
 from mdcoord.config import SETTINGS, Config, files, load_config, project_folder
 from mdcoord.config.kinds import AUTO, OFF
+from mdcoord.config.problems import problems
 from mdcoord.errors import ConfigError, InvalidDocument
 
 SEED = """\
@@ -324,6 +325,15 @@ def test_wrong_values_in_the_environment(project: Project, variable: str, text: 
     assert error.details["variable"] == variable
     assert error.message.startswith(variable + ": ")
     assert len(error.message) < 250
+
+
+def test_variables_that_look_like_a_setting(project: Project) -> None:
+    names = ["CLAMI_TTL", "COORDINATION_CLAIM_TTL", "CLAIM_TTL", "TASK_ID", "TOKEN", "AGENT", "SESSION", "X"]
+    environ = {f"MDCOORD_{name}": "5m" for name in names} | {"CLAMI_TTL": "5m"}
+    found = [(error.details["variable"], error.hint) for error in problems(project.folder, environ)]
+    assert found == [
+        (f"MDCOORD_{name}", "did you mean MDCOORD_CLAIM_TTL?") for name in ("CLAMI_TTL", names[1])
+    ]
 
 
 def test_a_command_is_a_text_a_list_or_off(project: Project) -> None:

@@ -228,6 +228,19 @@ def test_the_configuration_counts(tmp_path: Path) -> None:
         Workspace.open(tmp_path)
 
 
+def test_checking_goes_on_where_the_configuration_is_wrong(tmp_path: Path) -> None:
+    Workspace.create(tmp_path).close()
+    path = tmp_path / ".claude" / "workflow-config.yml"
+    path.write_text("coordination:\n  mode: fast\n  claim_ttl: never\n  worktrees: mine\n")
+    (tmp_path / ROOT / "task-x.md").write_text("---\na: 1\na: 2\n---\n")
+    with Workspace.open(tmp_path, lenient=True) as w:
+        assert w.config.claim_ttl == 900
+        assert [(Path(finding.path).name, finding.line) for finding in w.check()] == [
+            ("task-x.md", 3),
+            *(("workflow-config.yml", line) for line in (2, 3, 4)),
+        ]
+
+
 def test_who_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = MemoryBackend()
     plain = Workspace(backend)

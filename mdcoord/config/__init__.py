@@ -228,8 +228,11 @@ class Setting(NamedTuple):
     kind: Kind
 
 
+PREFIX: Final = "MDCOORD_"
+"""What the variables of settings begin with."""
+
 SETTINGS: Final = {
-    item.name: Setting(item.name, item.metadata["key"], f"MDCOORD_{item.name.upper()}", item.metadata["kind"])
+    item.name: Setting(item.name, item.metadata["key"], PREFIX + item.name.upper(), item.metadata["kind"])
     for item in fields(Config)
     if item.metadata
 }
@@ -239,12 +242,17 @@ _BY_KEYS: Final = {setting.keys: setting for setting in SETTINGS.values()}
 _SECTIONS: Final = frozenset(keys[0] for keys in _BY_KEYS if len(keys) > 1)
 
 
-def load_config(root: Path, environ: Mapping[str, str]) -> Config:
+def load_config(root: Path, environ: Mapping[str, str], *, lenient: bool = False) -> Config:
     """The settings for the workspace at `root`. Reads two files at most, a missing one costs a failed open.
 
-    Raises ConfigError, with `path` and `line` or with `variable`.
+    Raises ConfigError, with `path` and `line` or with `variable`; if `lenient`, what is wrong is passed over.
     """
-    return config_of(sources(project_folder(root)), environ)
+    pass_over: Refuse = (lambda _: None) if lenient else refuse
+    try:
+        return config_of(sources(project_folder(root), pass_over), environ, pass_over)
+    except ConfigError as error:
+        error.hint = error.hint or "correct it; `mdcoord config --check` tells all that is wrong"
+        raise
 
 
 def config_of(files: Iterable[Source], environ: Mapping[str, str], refuse: Refuse = refuse) -> Config:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mdcoord.config import SETTINGS, Config, config_of
+from mdcoord.config import PREFIX, SETTINGS, Config, config_of
 from mdcoord.config.files import Place, sources
 from mdcoord.errors import ConfigError
 
@@ -17,11 +17,11 @@ def problems(project: Path, environ: Mapping[str, str]) -> list[ConfigError]:
     """What is wrong in the configuration files of a project's folder and in an environment, by place.
 
     Files that cannot be read, values of a wrong type or out of range, settings that contradict each other,
-    and keys that are no settings. Each error has `path` and `line`, or `variable`.
+    and keys and variables that are no settings. Each error has `path` and `line`, or `variable`.
     """
     found: list[ConfigError] = []
     config = config_of(sources(project, found.append), environ, found.append)
-    return sorted([*found, *unknown_keys(config)], key=_place)
+    return sorted([*found, *unknown_keys(config), *misspelt(environ)], key=_place)
 
 
 def unknown_keys(config: Config) -> list[ConfigError]:
@@ -35,6 +35,24 @@ def unknown_keys(config: Config) -> list[ConfigError]:
         near = get_close_matches(key, known if "." in key else [*sections, *known], 1)
         hint = f"did you mean {near[0]}?" if near else "mdcoord passes over it; `mdcoord config` lists all"
         found.append(Place(path, line).error(f"{key} is no setting of mdcoord", hint, setting=key))
+    return found
+
+
+def misspelt(environ: Mapping[str, str]) -> list[ConfigError]:
+    """The variables that are no settings, but look like one. Others may be anybody's."""
+    from difflib import get_close_matches
+
+    names = {setting.variable.removeprefix(PREFIX): setting for setting in SETTINGS.values()}
+    whole = {"_".join(setting.keys).upper(): name for name, setting in names.items()}
+    found = []
+    for variable in environ:
+        name = variable.removeprefix(PREFIX)
+        if name == variable or name in names:
+            continue
+        near = [whole[name]] if name in whole else get_close_matches(name, names, 1, 0.85)
+        if near:
+            hint = f"did you mean {PREFIX}{near[0]}?"
+            found.append(Place(variable).error("there is no such setting", hint))
     return found
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 from mdcoord.backends.base import Backend, Listing
-from mdcoord.config import Config
-from mdcoord.config.problems import unknown_keys
-from mdcoord.errors import MdcoordError
+from mdcoord.errors import ConfigError, MdcoordError
 from mdcoord.host import Host, seconds_of, timestamp
 from mdcoord.layout import STATE, second_state
 from mdcoord.model import ID_FIELD, KINDS, Record, Value
@@ -48,17 +46,17 @@ class Finding:
 
 
 def check_workspace(
-    backend: Backend, host: Host, root: Path | None = None, config: Config | None = None
+    backend: Backend, host: Host, root: Path | None = None, settings: Iterable[ConfigError] = ()
 ) -> list[Finding]:
     """Everything that is found, by path.
 
     Files that cannot be read, logs with problems, duplicate ids, known fields with values that cannot be
     used, dependencies on tasks that do not exist or in a circle, tasks in progress that name nobody, stamps
-    in the future, keys of the configuration that are no settings, and a second place with claims (for a
-    workspace that has a root).
+    in the future, what was found in the `settings`, and a second place with claims (for a workspace that has
+    a root).
     """
     findings: list[Finding] = list(_second_state(root)) if root else []
-    findings += _settings(config) if config else ()
+    findings += _settings(settings)
     tasks: Sequence[Record] = ()
     for kind in KINDS:
         if kind == "events":
@@ -87,9 +85,10 @@ def _second_state(root: Path) -> Iterator[Finding]:
         )
 
 
-def _settings(config: Config) -> Iterator[Finding]:
-    for error in unknown_keys(config):
-        yield Finding(error.details["path"], error.message, error.details["line"], error.hint)
+def _settings(errors: Iterable[ConfigError]) -> Iterator[Finding]:
+    for error in errors:
+        place = error.details.get("path") or error.details["variable"]
+        yield Finding(place, error.message, error.details.get("line"), error.hint)
 
 
 def _unreadable(listing: Listing) -> Iterator[Finding]:

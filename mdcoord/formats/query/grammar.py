@@ -286,7 +286,9 @@ class _Parser:
     def no_value(self, word: Word) -> QueryError:
         if word.text == "null":
             return self.error("nothing is equal to null", "use `is null` or `is not null`")
-        hint = f"a field of this name goes in back-ticks: `{word.text}`" if word.kind == "reserved" else ""
+        hint = "for example: status = 'in_progress' and progress > 0.3"
+        if word.kind == "reserved":
+            hint = f"a field of this name goes in back-ticks: `{word.text}`"
         return self.error(f"expected a field or a value{self.instead()}", hint)
 
     def time(self, word: Word) -> Constant:

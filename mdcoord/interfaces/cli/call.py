@@ -44,12 +44,12 @@ class Call:
         """Who calls: `--agent`, else the environment."""
         return self.named_agent or next(filter(None, map(os.environ.get, AGENT_VARIABLES)), None)
 
-    def workspace(self, **who: str) -> Workspace:
+    def workspace(self, **how: Any) -> Workspace:
         """Open the workspace, as `open` does; it is closed when the command ends.
 
         Raises NotFound, ConfigError.
         """
-        workspace = self._kept(self.open(**who))
+        workspace = self._kept(self.open(**how))
         self.caller = workspace if workspace.agent else None
         return workspace
 
@@ -64,14 +64,14 @@ class Call:
             self._counted = time.monotonic()
         return self._envelope
 
-    def open(self, **who: str) -> Workspace:
-        """Open the workspace, if need be as another `agent` or `session`; the caller closes it.
+    def open(self, **how: Any) -> Workspace:
+        """Open the workspace, if need be as another `agent` or `session`, or `lenient`; the caller closes it.
 
         Raises NotFound, ConfigError.
         """
         from mdcoord.workspace import Workspace
 
-        return Workspace.open(self.root, backend=self._named_backend(), **{**self._who(), **who})
+        return Workspace.open(self.root, backend=self._named_backend(), **{**self._who(), **how})
 
     def create_workspace(self, folder: str | None, *, track: bool) -> Workspace:
         """Make the workspace of a project's folder, or open what is there. Raises BackendUnavailable.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -61,7 +61,7 @@ def change(call: Call, key: str, value: str) -> None:
     put(call, {"key": key, "value": getattr(now, name), "path": str(file.path)}, f"{key}: {_said(now, name)}")
     force = file.in_force(os.environ)
     if force.origin(name) != now.origin(name) and not call.json:
-        note(f"({force.origin(name)} goes before it: {_shown(getattr(force, name))})")
+        note(f"({force.origin(name)} goes before it: {_said(force, name)})")
 
 
 def _check(call: Call) -> int:
@@ -112,10 +112,11 @@ def _origins(settings: Config, name: str) -> str:
 
 
 def _said(settings: Config, name: str) -> str:
-    return _shown(getattr(settings, name))
+    from mdcoord.config import SETTINGS
+    from mdcoord.config.kinds import Seconds
+    from mdcoord.config.write import duration_text
 
-
-def _shown(value: Any) -> str:
+    value = getattr(settings, name)
     if isinstance(value, float):
-        return f"{value:g}s"
+        return duration_text(value) if isinstance(SETTINGS[name].kind, Seconds) else f"{value:g}"
     return "-" if value is None or value == () else cell([*value] if isinstance(value, tuple) else value)

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from mdcoord.upkeep.assess import Assessment
     from mdcoord.upkeep.check import Finding
     from mdcoord.upkeep.configure import ConfigFile
+    from mdcoord.upkeep.export import Export
+    from mdcoord.upkeep.importing import Imported
     from mdcoord.upkeep.recover import Recovered
 
 __all__ = ["Claim", "Workspace"]
@@ -320,6 +322,44 @@ class Workspace:
         if len(meant) > 1:
             raise UsageError(f"{plain} may be {' or '.join(meant)}", hint="name the one that is meant")
         return meant[0]
+
+    def export(self, kinds: Iterable[str] = (), *, archive: bool = False) -> Export:
+        """Everything (or these kinds) as lines of JSON, to be iterated over; see `mdcoord.upkeep.stream`.
+
+        With `archive` what is archived, too. Raises UsageError for a kind that there is not.
+        """
+        from mdcoord._version import __version__
+        from mdcoord.services.consumers import Places
+        from mdcoord.upkeep.export import Export, kinds_of
+        from mdcoord.upkeep.stream import Header
+
+        head = Header(
+            self.backend.name, self.backend.location, self.host.stamp(), kinds_of(kinds), archive, __version__
+        )
+        return Export(self.backend, head, Places(self._env).noted())
+
+    def import_(
+        self, lines: Iterable[str | bytes], *, dry_run: bool = False, where: str = "the input"
+    ) -> Imported:
+        """Take in the lines of an export; `where` names them in errors.
+
+        What is there already stays as it is. Raises InvalidDocument for lines that are no export, or not all
+        of it; what came before is imported then.
+        """
+        from mdcoord.services.consumers import Places
+        from mdcoord.upkeep.importing import Import
+
+        try:
+            return Import(self.backend, Places(self._env), dry_run=dry_run).run(lines, where)
+        finally:
+            self._look_anew()
+
+    def _look_anew(self) -> None:
+        """Forget what is remembered of documents that were changed past the services."""
+        from mdcoord.services.inbox import Inboxes
+
+        self.tasks.refresh()
+        Inboxes(self.backend, self.host).written()
 
     def log(self, message: str) -> EventRecord:
         """Write a line into the communication log, the channel `log`. Raises UsageError, Busy."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import islice
 from types import TracebackType
@@ -78,12 +78,7 @@ class Places:
 
         None: wherever it is. Raises Busy.
         """
-        fresh = {
-            "channel": channel,
-            "consumer": consumer,
-            "cursor": cursor,
-            "updated_at": self._env.host.stamp(),
-        }
+        fresh = _memo_of(channel, consumer, cursor, self._env.host.stamp())
 
         def revise(memo: Value) -> Value:
             now = _cursor(memo)
@@ -91,6 +86,12 @@ class Places:
 
         kept = self._backend.keep(TOPIC, _memo(channel, consumer), revise, wait=self._env.lock_timeout)
         return _cursor(kept) or cursor
+
+    def note(self, channel: str, consumer: str, cursor: str, updated_at: str | None) -> None:
+        """Note where a consumer is that comes from another store, unless it is known here. Raises Busy."""
+        fresh = _memo_of(channel, consumer, cursor, updated_at)
+        name = _memo(channel, consumer)
+        self._backend.keep(TOPIC, name, lambda memo: memo or fresh, wait=self._env.lock_timeout)
 
     def forget(self, channel: str, consumer: str) -> None:
         """Forget a consumer. Raises NotFound."""
@@ -103,13 +104,16 @@ class Places:
 
     def all(self, channel: str | None = None) -> list[Consumer]:
         """All consumers, or those of a channel, by channel and name, each with its lag."""
+        noted = (one for one in self.noted() if channel in (None, one.channel))
+        return [replace(one, lag=self._lag(one.channel, one.cursor)) for one in noted]
+
+    def noted(self) -> list[Consumer]:
+        """All consumers by channel and name, as they are noted."""
         found = []
         for memo in self._backend.memos(TOPIC).values():
             cursor = _cursor(memo)
-            if cursor is not None and channel in (None, memo["channel"]):
-                stamp = memo.get("updated_at")
-                lag = self._lag(memo["channel"], cursor)
-                found.append(Consumer(memo["channel"], memo["consumer"], cursor, stamp, lag))
+            if cursor is not None:
+                found.append(Consumer(memo["channel"], memo["consumer"], cursor, memo.get("updated_at")))
         return sorted(found, key=lambda one: (one.channel, one.consumer))
 
     def _lag(self, channel: str, cursor: str) -> int | None:
@@ -279,6 +283,10 @@ class Subscription:
 def _memo(channel: str, consumer: str) -> str:
     # Both names together may be longer than a memo's may be.
     return sha256(f"{channel} {consumer}".encode()).hexdigest()[:32]
+
+
+def _memo_of(channel: str, consumer: str, cursor: str, updated_at: str | None) -> dict[str, Value]:
+    return {"channel": channel, "consumer": consumer, "cursor": cursor, "updated_at": updated_at}
 
 
 def _cursor(memo: Value) -> str | None:

@@ -1,0 +1,116 @@
+"""Writing all of a workspace as lines of JSON (see `stream`), one at a time, whatever their number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import dropwhile
+from typing import Protocol
+
+from mdcoord.backends.base import Backend, Copy, Event, Unreadable
+from mdcoord.errors import NotFound, UsageError
+from mdcoord.model import KINDS
+from mdcoord.upkeep.stream import DOCUMENTS, Channel, End, Header, Place, Published, kind_of, line_of
+
+
+class Consumer(Protocol):
+    """A consumer of events, as it is noted."""
+
+    @property
+    def channel(self) -> str: ...
+    @property
+    def consumer(self) -> str: ...
+    @property
+    def cursor(self) -> str: ...
+    @property
+    def updated_at(self) -> str | None: ...
+
+
+class Export:
+    """The lines of a workspace. Iterate over it once; then `counts` and `left_out` are complete.
+
+    `left_out` are the files that are no text, so that no line can hold them.
+    """
+
+    def __init__(self, backend: Backend, header: Header, consumers: Sequence[Consumer]) -> None:
+        self.counts: Counter[str] = Counter()
+        self.left_out: list[Unreadable] = []
+        self._backend = backend
+        self._header = header
+        self._consumers = consumers
+
+    def __iter__(self) -> Iterator[str]:
+        yield self._header.line()
+        for item in self._items():
+            self.counts[kind_of(item)] += 1
+            yield line_of(item)
+        yield line_of(End(self.counts))
+
+    def _items(self) -> Iterator[Copy | Channel | Published | Place]:
+        for kind in self._header.kinds:
+            if kind == "events":
+                yield from self._events()
+                continue
+            yield from self._documents(kind)
+            if self._header.archive:
+                yield from self._documents(kind, archived=True)
+
+    def _documents(self, kind: str, *, archived: bool = False) -> Iterator[Copy]:
+        for found in self._backend.copies(kind, archived=archived):
+            if isinstance(found, Copy):
+                yield found
+            else:
+                self.left_out.append(found)
+
+    def _events(self) -> Iterator[Channel | Published | Place]:
+        channels = self._backend.channels()
+        for channel in channels:
+            try:
+                events = self._published(channel)
+            except NotFound:
+                continue  # it was removed just now
+            yield Channel(channel)
+            yield from events
+            yield from self._places(channel)
+        for channel in sorted({one.channel for one in self._consumers} - set(channels)):
+            yield from self._places(channel)
+
+    def _published(self, channel: str) -> Iterator[Published]:
+        oldest = next(self._backend.tail(channel, limit=1), None)
+        history = self._backend.history(channel)
+
+        def rotated(event: Event) -> bool:
+            return oldest is None or event.cursor != oldest.cursor
+
+        if not self._header.archive:
+            return (Published(channel, event) for event in dropwhile(rotated, history))
+        return _marked(channel, history, oldest)
+
+    def _places(self, channel: str) -> Iterator[Place]:
+        for one in self._consumers:
+            if one.channel == channel:
+                yield Place(channel, one.consumer, self._after(one), one.updated_at)
+
+    def _after(self, consumer: Consumer) -> str | None:
+        try:
+            following = next(self._backend.tail(consumer.channel, consumer.cursor, 1), None)
+        except (NotFound, UsageError):
+            return None  # the channel is gone, or was never there
+        return following.id if following else None
+
+
+def _marked(channel: str, history: Iterator[Event], oldest: Event | None) -> Iterator[Published]:
+    """All events of a channel; those before the oldest one in the log are archived."""
+    archived = True
+    for event in history:
+        archived = archived and (oldest is None or event.cursor != oldest.cursor)
+        yield Published(channel, event, archived)
+
+
+def kinds_of(names: Iterable[str]) -> tuple[str, ...]:
+    """The kinds that are wanted, in their order; all for none. Raises UsageError."""
+    names = [*names]
+    wrong = next((name for name in names if name not in KINDS), None)
+    if wrong is not None:
+        raise UsageError(f"{wrong[:40]!r} is not a kind of document", hint="one of " + ", ".join(KINDS))
+    return tuple(kind for kind in (*DOCUMENTS, "events") if not names or kind in names)

@@ -1,0 +1,142 @@
+"""Importing the events of one channel: in their order, each once, and its consumers after them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Final, Protocol
+
+from mdcoord.backends.base import Backend, Event
+from mdcoord.errors import NotFound
+from mdcoord.formats.eventlog import identity_of
+from mdcoord.upkeep.stream import Place, Published
+
+_BATCH: Final = 500
+"""How many events are added in one step."""
+
+Fate = tuple[str, str, str]
+"""The kind and the name of a record, and what became of it: new, same, different or lost."""
+
+
+class Places(Protocol):
+    """Where consumers are noted."""
+
+    def of(self, channel: str, consumer: str) -> str | None:
+        """The cursor of a consumer; None for a new one."""
+
+    def note(self, channel: str, consumer: str, cursor: str, updated_at: str | None) -> None:
+        """Note where a new consumer is."""
+
+
+class ChannelImport:
+    """The events of one channel on their way in. Call `end` when they are all there.
+
+    An event is known by its id and by what it says; one that says something else under an id that is taken
+    is left out.
+    """
+
+    def __init__(self, backend: Backend, name: str, places: Places, *, dry_run: bool) -> None:
+        self.name = name
+        self._backend = backend
+        self._places = places
+        self._dry_run = dry_run
+        self._origin = backend.start(name)
+        self._missing = name not in backend.channels()
+        known = [] if self._missing else [*self._history()]
+        self._known = Counter(map(_print_of, known))
+        self._taken = {identity_of(event.id) for event in known}
+        self._wanted: Counter[bytes] = Counter()
+        self._archived: set[bytes] = set()
+        self._batch: list[Event] = []
+        self._consumers: list[Place] = []
+        self._fates: Counter[str] = Counter()
+        self._different: list[str] = []
+
+    def add(self, published: Published) -> None:
+        """Take one event."""
+        event, mark = published.event, _print_of(published.event)
+        if self._known[mark] > self._wanted[mark]:
+            self._fates["same"] += 1
+        elif mark not in self._known and identity_of(event.id) in self._taken:
+            self._different.append(event.id)
+            return
+        else:
+            self._fates["new"] += 1
+            self._batch.append(event)
+            if len(self._batch) >= _BATCH:
+                self._flush()
+        self._wanted[mark] += 1
+        if published.archived:
+            self._archived.add(mark)
+
+    def consumer(self, place: Place) -> None:
+        """Take one consumer."""
+        self._consumers.append(place)
+
+    def end(self) -> Iterator[Fate]:
+        """Add what is left, archive what was archived, note the consumers; the fate of each record."""
+        if not self._dry_run:
+            self._flush()
+            self._rotate()
+        yield ("channel", self.name, "new" if self._missing else "same")
+        lost, cursors = self._look()
+        for fate, count in self._fates.items():
+            yield from [("event", "", fate)] * (count - (lost if fate == "new" else 0))
+        yield from [("event", f"an event of {self.name}", "lost")] * lost
+        yield from (("event", f"event {id} of {self.name}", "different") for id in self._different)
+        for place in self._consumers:
+            yield self._settled(place, cursors)
+
+    def _flush(self) -> None:
+        if self._batch or self._missing:
+            self._backend.extend(self.name, self._batch)
+            self._batch = []
+
+    def _rotate(self) -> None:
+        """Move to the archive the oldest events of the log, as far as they were archived before."""
+        marks = [_print_of(event) for event in self._backend.tail(self.name)] if self._archived else []
+        old = next((n for n, mark in enumerate(marks) if mark not in self._archived), len(marks))
+        if old:
+            self._backend.rotate(self.name, len(marks) - old)
+
+    def _look(self) -> tuple[int, dict[str, str]]:
+        """How many events are not there, and for each event the cursor before it; "" stands for the end."""
+        if self._dry_run:
+            return 0, {}
+        awaited = {identity_of(place.next) for place in self._consumers if place.next is not None}
+        missing = Counter(self._wanted)
+        cursors: dict[str, str] = {}
+        cursor = end = self._origin
+        for event in self._history():
+            mark = _print_of(event)
+            if identity_of(event.id) in awaited:
+                cursors.setdefault(identity_of(event.id), cursor)
+            cursor = event.cursor
+            if missing[mark]:
+                missing[mark] -= 1
+                end = cursor
+        return missing.total(), {**cursors, "": end}
+
+    def _settled(self, place: Place, cursors: dict[str, str]) -> Fate:
+        if self._places.of(place.channel, place.consumer) is not None:
+            return ("consumer", place.consumer, "same")
+        if not self._dry_run:
+            # One whose next event did not come along begins with the oldest that did.
+            following = "" if place.next is None else identity_of(place.next)
+            cursor = cursors.get(following, self._origin)
+            self._places.note(place.channel, place.consumer, cursor, place.updated_at)
+        return ("consumer", place.consumer, "new")
+
+    def _history(self) -> Iterator[Event]:
+        try:
+            yield from self._backend.history(self.name)
+        except NotFound:
+            return
+
+
+def _print_of(event: Event) -> bytes:
+    """A hash of what an event is and says, the same on every backend."""
+    what = [identity_of(event.id), event.name, event.time, event.data]
+    return sha256(json.dumps(what, sort_keys=True).encode()).digest()[:16]

@@ -1,0 +1,185 @@
+"""Reading the lines of an export (see `stream`) into a store, which need not be empty.
+
+What is there already stays: the same text or event is passed over, another text of the same name is reported
+and left. So an import that was cut off is gone on with by doing it again. At the end every record is read
+back and compared.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from mdcoord.backends.base import Backend, Copy, archive_name
+from mdcoord.errors import InvalidDocument
+from mdcoord.model import Key, Value
+from mdcoord.rules.leases import Lease
+from mdcoord.upkeep.importevents import ChannelImport, Fate, Places
+from mdcoord.upkeep.stream import Channel, End, Header, Line, Place, Published, parse, version_of
+
+_BATCH: Final = 200
+"""How many documents are handed to the store at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of the records of an import.
+
+    `new` and `same` (it was there already) count them by kind. `different` names those that were left, since
+    something else of that name is there; `lost` those that could not be found at the end.
+    """
+
+    new: Mapping[str, int] = field(default_factory=dict)
+    same: Mapping[str, int] = field(default_factory=dict)
+    different: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    dry_run: bool = False
+
+    def as_dict(self) -> dict[str, Value]:
+        """As plain JSON data."""
+        return {
+            "new": dict(self.new),
+            "same": dict(self.same),
+            "different": list(self.different),
+            "lost": list(self.lost),
+            "dry_run": self.dry_run,
+        }
+
+
+class Import:
+    """One import into a store. With `dry_run` nothing is written, and the outcome says what would be."""
+
+    def __init__(self, backend: Backend, places: Places, *, dry_run: bool = False) -> None:
+        self._backend = backend
+        self._places = places
+        self._dry_run = dry_run
+        self._documents = _Documents(backend, dry_run)
+        self._channel: ChannelImport | None = None
+        self._new: Counter[str] = Counter()
+        self._same: Counter[str] = Counter()
+        self._different: list[str] = []
+        self._lost: list[str] = []
+
+    def run(self, lines: Iterable[str | bytes], where: str) -> Imported:
+        """Import all lines. Raises InvalidDocument for one that is none, and for a stream that was cut off.
+
+        What came before it is imported then.
+        """
+        for item in _checked(lines, where):
+            self._take(item)
+        self._end_channel()
+        self._count(self._documents.fates())
+        return Imported(
+            dict(self._new),
+            dict(self._same),
+            tuple(sorted(self._different)),
+            tuple(sorted(self._lost)),
+            self._dry_run,
+        )
+
+    def _take(self, item: Line) -> None:
+        if isinstance(item, Copy):
+            self._documents.add(item)
+        elif isinstance(item, Channel):
+            self._in_channel(item.name)
+        elif isinstance(item, Published):
+            self._in_channel(item.channel).add(item)
+        elif isinstance(item, Place):
+            self._in_channel(item.channel).consumer(item)
+
+    def _in_channel(self, name: str) -> ChannelImport:
+        if self._channel is None or self._channel.name != name:
+            self._end_channel()
+            self._channel = ChannelImport(self._backend, name, self._places, dry_run=self._dry_run)
+        return self._channel
+
+    def _end_channel(self) -> None:
+        if self._channel is not None:
+            self._count(self._channel.end())
+        self._channel = None
+
+    def _count(self, fates: Iterator[Fate]) -> None:
+        for kind, name, fate in fates:
+            if fate in ("new", "same"):
+                (self._new if fate == "new" else self._same)[kind] += 1
+            else:
+                (self._different if fate == "different" else self._lost).append(name)
+
+
+class _Documents:
+    """The documents of one import: in batches on their way in, as hashes until they are compared."""
+
+    def __init__(self, backend: Backend, dry_run: bool) -> None:
+        self._backend = backend
+        self._dry_run = dry_run
+        self._batch: list[Copy] = []
+        self._wanted: dict[tuple[bool, str], tuple[str, str]] = {}
+        self._made: set[tuple[bool, str]] = set()
+
+    def add(self, copy: Copy) -> None:
+        """Take one document. Raises InvalidName."""
+        key = Key.of(*copy.key)
+        if copy.archived:
+            archive_name(key, copy.archived)
+        self._batch.append(replace(copy, key=key))
+        if len(self._batch) >= _BATCH:
+            self._flush()
+
+    def fates(self) -> Iterator[Fate]:
+        """Kind, name and fate of each document, as the store has it now."""
+        self._flush()
+        for archived, kind in sorted({(archived, kind) for (archived, _), (kind, _) in self._wanted.items()}):
+            for copy in self._backend.copies(kind, archived=archived):
+                name = (archived, copy.archived or copy.key.name) if isinstance(copy, Copy) else (False, "")
+                wanted = self._wanted.pop(name, None)
+                if wanted is not None and isinstance(copy, Copy):
+                    yield kind, _shown(*name), self._fate(name, version_of(copy.text) == wanted[1])
+        for name, (kind, _) in self._wanted.items():
+            yield kind, _shown(*name), "new" if self._dry_run else "lost"
+
+    def _fate(self, name: tuple[bool, str], equal: bool) -> str:
+        return "different" if not equal else "new" if name in self._made else "same"
+
+    def _flush(self) -> None:
+        batch, self._batch = self._batch, []
+        names = [(bool(copy.archived), copy.archived or copy.key.name) for copy in batch]
+        for name, copy in zip(names, batch, strict=True):
+            self._wanted[name] = (copy.key.kind, version_of(copy.text))
+        if not self._dry_run:
+            made = self._backend.put_all([self._with_lease(copy) for copy in batch])
+            self._made.update(name for name, is_new in zip(names, made, strict=True) if is_new)
+
+    def _with_lease(self, copy: Copy) -> Copy:
+        """The copy with its lease, unless the name had a later attempt here: attempts never go back."""
+        here: Lease | None = self._backend.lease(copy.key) if copy.lease is not None else None
+        later = here is not None and here.attempt > copy.lease.attempt
+        return replace(copy, lease=None) if later else copy
+
+
+def _shown(archived: bool, name: str) -> str:
+    return f"archive/{name}" if archived else name
+
+
+def _checked(lines: Iterable[str | bytes], where: str) -> Iterator[Line]:
+    """The items of a stream that begins and ends as it should."""
+    item: Line | None = None
+    for number, line in enumerate(lines, 1):
+        if isinstance(item, End) or not line.strip():
+            break
+        item = parse(line, where, number)
+        if number == 1 and not isinstance(item, Header):
+            raise InvalidDocument(
+                f"{where} does not begin as an export of mdcoord does",
+                hint="use --from for what other programs wrote",
+                path=where,
+                line=1,
+            )
+        yield item
+    if not isinstance(item, End):
+        raise InvalidDocument(
+            f"{where} was cut off: its last line is missing",
+            hint="get the whole file and import it again; what was imported already is passed over",
+            path=where,
+        )

@@ -1,0 +1,194 @@
+"""The lines in which a workspace travels: JSON objects, one a line, readable by other tools.
+
+| line | what it has |
+| --- | --- |
+| header, the first | `format`, `mdcoord` (the version of the program), `backend`, `workspace`, `exported_at`, `kinds`, `archive` |
+| document | `kind`, `id`, `version` (a hash of the text), `text` (exact, the truth), `fields` (what it says), `lease`, `archived` |
+| channel | `kind: channel`, `id`; then come its events, oldest first, and its consumers |
+| event | `kind: event`, `channel`, `id`, `time`, `name`, `data`, `archived`, `text` (where a person wrote it) |
+| consumer | `kind: consumer`, `channel`, `id`, `next` (the id of its next event; null: it has seen all), `updated_at` |
+| trailer, the last | `end: true`, `counts` |
+
+What is not there is left out. A stream without a trailer was cut off.
+"""  # noqa: E501  # rows of a table
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+from mdcoord.backends.base import Copy, Event
+from mdcoord.errors import InvalidDocument
+from mdcoord.model import KINDS, Key, Value
+from mdcoord.rules.leases import Lease
+
+FORMAT: Final = "mdcoord/export/1"
+
+DOCUMENTS: Final = tuple(kind for kind in KINDS if kind != "events")
+"""The kinds that are documents."""
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class Channel(NamedTuple):
+    """The beginning of a channel."""
+
+    name: str
+
+
+class Published(NamedTuple):
+    """An event of a channel; `archived`: it was rotated away."""
+
+    channel: str
+    event: Event
+    archived: bool = False
+
+
+class Place(NamedTuple):
+    """Where a consumer is: before the event with the id `next`, or at the end."""
+
+    channel: str
+    consumer: str
+    next: str | None
+    updated_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the first line says."""
+
+    backend: str
+    workspace: str
+    exported_at: str
+    kinds: tuple[str, ...]
+    archive: bool
+    program: str = ""
+
+    def line(self) -> str:
+        """The first line."""
+        facts: dict[str, Value] = {
+            "backend": self.backend,
+            "workspace": self.workspace,
+            "exported_at": self.exported_at,
+        }
+        asked: dict[str, Value] = {"kinds": list(self.kinds), "archive": self.archive}
+        return _json({"format": FORMAT, "mdcoord": self.program, **facts, **asked}) + "\n"
+
+
+class End(NamedTuple):
+    """The last line: how many lines of each kind there are."""
+
+    counts: Mapping[str, int]
+
+
+Line = Header | Copy | Channel | Published | Place | End
+
+
+def line_of(item: Copy | Channel | Published | Place | End) -> str:
+    """A line of the stream, with its end of line."""
+    return _json(_as_dict(item)) + "\n"
+
+
+def kind_of(item: Line) -> str:
+    """Under which name a line is counted."""
+    if isinstance(item, Copy):
+        return item.key.kind
+    return {Channel: "channel", Published: "event", Place: "consumer"}.get(type(item), "")
+
+
+def _as_dict(item: Copy | Channel | Published | Place | End) -> dict[str, Value]:
+    if isinstance(item, Copy):
+        return _document(item)
+    if isinstance(item, Published):
+        event = item.event
+        head = {"kind": "event", "channel": item.channel, "id": event.id}
+        facts = {**head, "time": event.time, "name": event.name, "data": event.data}
+        facts |= {"archived": True} if item.archived else {}
+        return facts if event.text is None else {**facts, "text": event.text}
+    if isinstance(item, Channel):
+        return {"kind": "channel", "id": item.name}
+    if isinstance(item, Place):
+        head = {"kind": "consumer", "channel": item.channel, "id": item.consumer}
+        return {**head, "next": item.next, "updated_at": item.updated_at}
+    return {"end": True, "counts": dict(item.counts)}
+
+
+def _document(copy: Copy) -> dict[str, Value]:
+    facts: dict[str, Value] = {"kind": copy.key.kind, "id": copy.key.id}
+    if copy.archived:
+        facts["archived"] = copy.archived
+    facts["version"] = version_of(copy.text)
+    if copy.lease is not None:
+        facts["lease"] = copy.lease.as_dict()
+    facts["text"] = copy.text
+    if copy.fields is not None:
+        facts["fields"] = copy.fields
+    return facts
+
+
+def version_of(text: str) -> str:
+    """The version of a text in the stream: the same on every backend."""
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def parse(line: str | bytes, where: str, number: int) -> Line:
+    """What a line says. Raises InvalidDocument, with `where` and the number of the line."""
+    try:
+        facts = json.loads(line)
+        if "format" in facts:
+            return _header(facts)
+        if facts.get("end") is True:
+            return End({str(name): int(count) for name, count in facts["counts"].items()})
+        return _item(facts)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        wrong = f"{type(error).__name__}: {error}" if isinstance(error, json.JSONDecodeError) else repr(error)
+        raise InvalidDocument(
+            f"line {number} of {where} is no line of an export ({wrong[:120]})",
+            hint="export anew; what was imported already is passed over the next time",
+            path=where,
+            line=number,
+        ) from error
+
+
+def _header(facts: Mapping[str, Any]) -> Header:
+    if facts["format"] != FORMAT:
+        raise ValueError(f"its format is {facts['format']!r}, not {FORMAT!r}")
+    return Header(
+        str(facts.get("backend")),
+        str(facts.get("workspace")),
+        str(facts.get("exported_at")),
+        tuple(facts.get("kinds") or ()),
+        facts.get("archive") is True,
+        str(facts.get("mdcoord")),
+    )
+
+
+def _item(facts: Mapping[str, Any]) -> Line:
+    kind, name = facts["kind"], _text(facts, "id")
+    if kind == "event":
+        text = _text(facts, "text") if "text" in facts else None
+        event = Event(name, _text(facts, "name"), _text(facts, "time"), {**facts["data"]}, text=text)
+        return Published(_text(facts, "channel"), event, facts.get("archived") is True)
+    if kind == "channel":
+        return Channel(name)
+    if kind == "consumer":
+        following = _text(facts, "next") if facts["next"] is not None else None
+        return Place(_text(facts, "channel"), name, following, facts.get("updated_at"))
+    if kind not in DOCUMENTS:
+        raise ValueError(f"there is no kind {kind!r}")
+    text = _text(facts, "text")
+    if facts.get("version", version_of(text)) != version_of(text):
+        raise ValueError("its text is not the one that was exported")
+    lease = Lease.from_dict(facts["lease"]) if facts.get("lease") else None
+    archived = _text(facts, "archived") if "archived" in facts else ""
+    return Copy(Key(kind, name), text, facts.get("fields"), lease, archived)
+
+
+def _text(facts: Mapping[str, Any], name: str) -> str:
+    value = facts[name]
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is to be a text")
+    return value

@@ -338,17 +338,17 @@ class Workspace:
         )
         return Export(self.backend, head, Places(self._env).noted())
 
-    def import_(
-        self, lines: Iterable[str | bytes], *, dry_run: bool = False, where: str = "the input"
-    ) -> Imported:
-        """Take in the lines of an export; `where` names them in errors.
+    def import_(self, source: str | Path | Iterable[str | bytes], *, dry_run: bool = False) -> Imported:
+        """Take in an export: a file, or its lines. What is there already stays as it is.
 
-        What is there already stays as it is. Raises InvalidDocument for lines that are no export, or not all
-        of it; what came before is imported then.
+        Raises NotFound, and InvalidDocument for what is no export, or not all of it; what came before is
+        imported then.
         """
         from mdcoord.services.consumers import Places
-        from mdcoord.upkeep.importing import Import
+        from mdcoord.upkeep.importing import Import, lines_of
 
+        where = str(source) if isinstance(source, str | Path) else "the input"
+        lines = lines_of(where) if isinstance(source, str | Path) else source
         try:
             return Import(self.backend, Places(self._env), dry_run=dry_run).run(lines, where)
         finally:

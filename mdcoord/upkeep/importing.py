@@ -7,13 +7,14 @@ back and compared.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from mdcoord.backends.base import Backend, Copy, archive_name
-from mdcoord.errors import InvalidDocument
+from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound
 from mdcoord.model import Key, Value
 from mdcoord.rules.leases import Lease
 from mdcoord.upkeep.importevents import ChannelImport, Fate, Places
@@ -21,6 +22,9 @@ from mdcoord.upkeep.stream import Channel, End, Header, Line, Place, Published, 
 
 _BATCH: Final = 200
 """How many documents are handed to the store at once."""
+
+_LAST: Final = 4096
+"""Bytes at the end of a file, among which its last line is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +162,34 @@ class _Documents:
         return replace(copy, lease=None) if later else copy
 
 
+def lines_of(path: str) -> Iterator[bytes]:
+    """The lines of a file that holds an export; none when it does not end as one does, or was cut off.
+
+    Raises NotFound, BackendUnavailable, InvalidDocument.
+    """
+    try:
+        with open(path, "rb") as file:
+            file.seek(-min(_LAST, file.seek(0, os.SEEK_END)), os.SEEK_CUR)
+            if not file.read().rstrip().rpartition(b"\n")[2].startswith(b'{"end":'):
+                raise _cut_off(path)
+            file.seek(0)
+            yield from file
+    except FileNotFoundError:
+        raise NotFound(f"there is no file {path}", hint="name a file that `mdcoord export` wrote") from None
+    except OSError as error:
+        raise BackendUnavailable(
+            f"{path}: {error.strerror}", hint="see that it is a file", path=path
+        ) from None
+
+
+def _cut_off(where: str) -> InvalidDocument:
+    return InvalidDocument(
+        f"{where} was cut off: its last line is missing",
+        hint="get the whole file and import it again; what was imported already is passed over",
+        path=where,
+    )
+
+
 def _shown(archived: bool, name: str) -> str:
     return f"archive/{name}" if archived else name
 
@@ -168,7 +200,12 @@ def _checked(lines: Iterable[str | bytes], where: str) -> Iterator[Line]:
     for number, line in enumerate(lines, 1):
         if isinstance(item, End) or not line.strip():
             break
-        item = parse(line, where, number)
+        try:
+            item = parse(line, where, number)
+        except InvalidDocument:
+            if line[-1:] not in ("\n", b"\n"):
+                raise _cut_off(where) from None
+            raise
         if number == 1 and not isinstance(item, Header):
             raise InvalidDocument(
                 f"{where} does not begin as an export of mdcoord does",
@@ -178,8 +215,4 @@ def _checked(lines: Iterable[str | bytes], where: str) -> Iterator[Line]:
             )
         yield item
     if not isinstance(item, End):
-        raise InvalidDocument(
-            f"{where} was cut off: its last line is missing",
-            hint="get the whole file and import it again; what was imported already is passed over",
-            path=where,
-        )
+        raise _cut_off(where)

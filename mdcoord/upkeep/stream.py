@@ -70,12 +70,15 @@ class Header:
     def line(self) -> str:
         """The first line."""
         facts: dict[str, Value] = {
+            "format": FORMAT,
+            "mdcoord": self.program,
             "backend": self.backend,
             "workspace": self.workspace,
             "exported_at": self.exported_at,
+            "kinds": list(self.kinds),
+            "archive": self.archive,
         }
-        asked: dict[str, Value] = {"kinds": list(self.kinds), "archive": self.archive}
-        return _json({"format": FORMAT, "mdcoord": self.program, **facts, **asked}) + "\n"
+        return _json(facts) + "\n"
 
 
 class End(NamedTuple):
@@ -103,17 +106,29 @@ def _as_dict(item: Copy | Channel | Published | Place | End) -> dict[str, Value]
     if isinstance(item, Copy):
         return _document(item)
     if isinstance(item, Published):
-        event = item.event
-        head = {"kind": "event", "channel": item.channel, "id": event.id}
-        facts = {**head, "time": event.time, "name": event.name, "data": event.data}
-        facts |= {"archived": True} if item.archived else {}
-        return facts if event.text is None else {**facts, "text": event.text}
+        return _event(item)
     if isinstance(item, Channel):
         return {"kind": "channel", "id": item.name}
-    if isinstance(item, Place):
-        head = {"kind": "consumer", "channel": item.channel, "id": item.consumer}
-        return {**head, "next": item.next, "updated_at": item.updated_at}
-    return {"end": True, "counts": dict(item.counts)}
+    if isinstance(item, End):
+        return {"end": True, "counts": dict(item.counts)}
+    return {
+        "kind": "consumer",
+        "channel": item.channel,
+        "id": item.consumer,
+        "next": item.next,
+        "updated_at": item.updated_at,
+    }
+
+
+def _event(published: Published) -> dict[str, Value]:
+    event = published.event
+    facts: dict[str, Value] = {"kind": "event", "channel": published.channel, "id": event.id}
+    facts |= {"time": event.time, "name": event.name, "data": event.data}
+    if published.archived:
+        facts["archived"] = True
+    if event.text is not None:
+        facts["text"] = event.text
+    return facts
 
 
 def _document(copy: Copy) -> dict[str, Value]:

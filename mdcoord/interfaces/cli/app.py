@@ -43,6 +43,8 @@ def _version(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         "archive": f"{_HERE}.archive:archive",
         "rotate": f"{_HERE}.rotate:rotate",
         "log": f"{_HERE}.log:log",
+        "export": f"{_HERE}.export:export",
+        "import": f"{_HERE}.import_:import_",
         "config": f"{_HERE}.config:config",
         "mcp": f"{_HERE}.mcp:mcp",
     },

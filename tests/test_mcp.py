@@ -489,6 +489,65 @@ def test_events_and_context(root: Path) -> None:
     run(story)
 
 
+def test_events_come_until_they_are_had(root: Path, workspace: Workspace) -> None:
+    async def story() -> None:
+        async with connected(root, "ada") as peer:
+            with pytest.raises(Refused, match="no channel"):
+                await peer.call("new_events", channel="training")
+            for step in range(3):
+                workspace.events.publish("training", "step", n=step)
+
+            async def new(**more: Any) -> list[int]:
+                found = await peer.call("new_events", channel="training", **more)
+                return [event["data"]["n"] for event in found[DATA]]
+
+            assert [await new(limit=2), await new(), await new()] == [[0, 1], [2], []]
+            workspace.events.publish("training", "step", n=3)
+            assert await new() == [3]
+        async with connected(root, "ada") as peer:
+            assert await new() == [3]  # nobody said that it was had
+            assert await new() == []
+        [consumer] = workspace.events.consumers("training")
+        assert (consumer.consumer, consumer.lag) == ("ada", 0)
+
+    run(story)
+
+
+def test_workflows(root: Path, workspace: Workspace) -> None:
+    definition = """\
+---
+workflow: release
+title: Release
+params: {version: null}
+phases:
+  - phase: build
+    tasks: ["Build ${version}"]
+  - phase: check
+    tasks: [Test]
+---
+"""
+
+    async def story() -> None:
+        async with connected(root, "ada") as peer:
+            made = await peer.call("workflow", run=definition, params={"version": "1.2"})
+            assert made["id"] == "release"
+            first, second = made[DATA]["made"]
+            again = (await peer.call("workflow", run=definition, params={"version": "1.2"}))[DATA]
+            assert (again["made"], again["steps_total"], again["phase"]) == ([], 2, "build")
+            why = (await peer.call("query", kind="task", id=second))[DATA]["_not_ready"]
+            assert why == [f"it depends on task {first}, which is pending"]
+            assert (await peer.call("claim_task"))["id"] == first
+            await peer.call("complete_task", id=first, result={"file": "x.whl"})
+            stands = (await peer.call("workflow", name="release"))[DATA]
+            assert (stands["status"], stands["phase"], stands["steps_done"]) == ("in_progress", "check", 1)
+            assert [*stands["values"].values()] == [{"file": "x.whl"}]
+            assert (await peer.call("workflow"))["count"] == 1
+            with pytest.raises(Refused, match="there is no workflow"):
+                await peer.call("workflow", name="nothing")
+
+    run(story)
+
+
 def test_errors_say_what_to_do(root: Path) -> None:
     async def story() -> None:
         async with connected(root, "ada") as peer:

@@ -8,6 +8,7 @@ whoever reads it. Long texts and lists are cut, with their full size beside the 
 from __future__ import annotations
 
 import json
+import re
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ LONGEST: Final = 100_000
 
 _HINTS: Final = {"not_accepted": "coord_update_task with `accept` says which criteria are met"}
 """The next step, where it has another name here than on the command line."""
+
+_QUERY: Final = re.compile(r"`mdcoord query (\w+)`")
 
 _ITEMS: Final = {SHORT: 5, LONG: 50}
 
@@ -63,7 +66,8 @@ def refusal(error: Exception) -> Answer:
         hint = "look at what was done before you try again"
         return Answer({"error": "internal", "message": message[:SHORT], "hint": hint}, failed=True)
     told = {name: preview(value, LONG) for name, value in present(error.as_dict()).items()}
-    told |= {"hint": _HINTS[error.code]} if error.code in _HINTS else {}
+    if hint := _HINTS.get(error.code) or _QUERY.sub(r"coord_query of kind \1", error.hint):
+        told["hint"] = hint
     return Answer({**told, **({"retry": True} if error.retryable else {})}, failed=True)
 
 

@@ -87,6 +87,8 @@ def _whole(session: Session, kind: Kind, id: str, longest: int) -> Answer:
         raise UsageError("an event has no id of this kind", hint="ask with `channel` and `where`")
     found = nouns[kind].get(id)
     fields = {**found.as_dict(), "_body": found.body}
+    if kind == "task" and found.status == "pending":
+        fields["_not_ready"] = [*w.tasks.why(id, agent=session.agent)]
     return Answer({"id": found.id}, preview(present(fields), longest))
 
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 from mdcoord.errors import ClaimLost, MdcoordError, UsageError
 from mdcoord.model import Value
-from mdcoord.records import Agent
+from mdcoord.records import Agent, EventRecord
 from mdcoord.services.claim import Claim
+from mdcoord.services.consumers import Subscription
 from mdcoord.workspace import Workspace
 
 Open = Callable[[str, str], Workspace]
@@ -42,6 +43,8 @@ class Session:
         self._workspace: Workspace | None = None
         self._claims: dict[str, Claim] = {}
         self._told: set[str] = set()
+        self._followed: dict[str, Subscription] = {}
+        self._following = threading.Lock()
         self._registered = False
         self._closed = False
 
@@ -123,6 +126,24 @@ class Session:
         except ClaimLost:
             self.forget(claim)
             raise
+
+    def new_events(self, channel: str, limit: int) -> Sequence[EventRecord]:
+        """The next events of a channel, for the consumer of the agent's name; those of the call before are
+        acknowledged. Raises NotFound, Busy.
+        """
+        with self._following:  # a subscription is for one thread at a time
+            known = self._followed.get(channel)
+            if known is None:
+                events = self.workspace.events
+                known = events.subscribe(channel, consumer=self.agent, follow=False, ack=False)
+                self._followed[channel] = known
+            known.ack()
+            return known.take(limit)
+
+    def unfollow(self, channel: str) -> None:
+        """Hand over again what was not acknowledged."""
+        with self._following:
+            self._followed.pop(channel, None)
 
     def register(self, **facts: Any) -> Agent:
         """Make the client known as an agent that is this process. Raises UsageError, Busy."""

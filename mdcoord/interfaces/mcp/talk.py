@@ -52,6 +52,13 @@ def coord_publish_event(
     return Answer({"cursor": event.cursor})
 
 
+def coord_new_events(session: Session, channel: str, limit: int = ROWS) -> Answer:
+    """Get the events of a channel that you have not had; asking again says that you have these."""
+    found = session.new_events(channel, max(1, limit))
+    rows = [row(event, FIELDS["events"], LONG) for event in found]
+    return Answer(data=rows, undo=lambda: session.unfollow(channel))
+
+
 def coord_set_context(session: Session, id: str, data: dict[str, Any], title: str | None = None) -> Answer:
     """Share facts under a name; keys that are not given stay."""
     context = session.workspace.context.set(id, data, title=title)

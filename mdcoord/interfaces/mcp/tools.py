@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mdcoord.interfaces.mcp import look, talk, tasks
+from mdcoord.interfaces.mcp import flow, look, talk, tasks
 from mdcoord.interfaces.mcp.tool import Tool
 
 TOOLS: Final = {
@@ -16,6 +16,7 @@ TOOLS: Final = {
         Tool(tasks.coord_brief, reads=True),
         Tool(tasks.coord_update_task),
         Tool(tasks.coord_complete_task),
+        Tool(flow.coord_workflow),
         Tool(look.coord_query, reads=True),
         Tool(talk.coord_publish_message),
         Tool(talk.coord_check_messages, reads=True),
@@ -23,6 +24,7 @@ TOOLS: Final = {
         Tool(talk.coord_get_notifications),
         Tool(talk.coord_get_presence, reads=True),
         Tool(talk.coord_publish_event),
+        Tool(talk.coord_new_events),
         Tool(talk.coord_set_context),
         Tool(talk.coord_register),
     )

@@ -144,6 +144,23 @@ class BackendUnavailable(MdcoordError):
     code, exit_code, retryable = "backend_unavailable", 8, True
 
 
+class Moved(BackendUnavailable):
+    """The workspace lives elsewhere now, and nothing was done here. Whoever opens it by its root follows.
+
+    `place` opens it and may hold a password, so it is not among the `details`.
+    """
+
+    code, retryable = "moved", False
+
+    def __init__(self, place: str, shown: str) -> None:
+        super().__init__(
+            f"the workspace has moved to {shown}",
+            hint="open it there, or by its root, which knows where it is",
+            location=shown,
+        )
+        self.place = place
+
+
 class NotDurable(MdcoordError):
     """The write is done and visible, but its last step failed: it may not survive a power cut."""
 

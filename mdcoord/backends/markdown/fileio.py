@@ -17,7 +17,7 @@ import io
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Final
@@ -54,12 +54,15 @@ _written: WeakSet[io.FileIO] = WeakSet()
 class FileIO:
     """File operations of one workspace: `root` holds the documents, `state` the locks and what is never
     in git.
+
+    `writable` is asked by whoever has got a lock; while it says no, the lock is let go and waited for.
     """
 
     def __init__(self, root: str, state: str, durability: str = "full") -> None:
         self.root = root
         self.state = state
         self.durability = durability
+        self.writable: Callable[[], bool] | None = None
         self._locks = os.path.join(state, "locks")
         self._aside = os.path.join(state, "kept")
 
@@ -71,7 +74,11 @@ class FileIO:
 
     def lock(self, name: str, wait: float = 10.0) -> Lock:
         """The exclusive lock of this name, to be used with `with`; waits up to `wait` seconds, then Busy."""
-        return Lock(os.path.join(self._locks, name), name, wait)
+        return Lock(self.lock_path(name), name, wait, self.writable)
+
+    def lock_path(self, name: str) -> str:
+        """The file of a lock."""
+        return os.path.join(self._locks, name)
 
     def locked_names(self) -> list[str]:
         """The names of all locks that were ever taken."""
@@ -164,14 +171,14 @@ class FileIO:
         if problem:
             raise problem
 
-    def replace(self, path: str, data: bytes, *, sync: bool = True) -> None:
+    def replace(self, path: str, data: bytes, *, sync: bool = True, private: bool = False) -> None:
         """Put a file in place of another, whatever that contains: for files that only the tool writes,
-        under its lock.
+        under its lock. A `private` one is for its owner's eyes.
         """
         temp = self.temporary(path)
         with translated(path):
             _unlink(temp)
-            self._prepare(temp, data, like=path, sync=sync)
+            self._prepare(temp, data, like=path, sync=sync, mode=0o600 if private else 0o666)
             try:
                 os.rename(temp, path)
             except BaseException:
@@ -261,13 +268,19 @@ class FileIO:
             return []
 
     def _prepare(
-        self, temp: str, data: bytes, like: str | None = None, version: str = "", sync: bool = True
+        self,
+        temp: str,
+        data: bytes,
+        like: str | None = None,
+        version: str = "",
+        sync: bool = True,
+        mode: int = 0o666,
     ) -> None:
         """Write `data` to a new temporary file, with the mode, owner and attributes of `like` if that
         exists.
         """
         try:
-            with _writing(temp, _TEMP) as descriptor:
+            with _writing(temp, _TEMP, mode) as descriptor:
                 _write_all(descriptor, data)
                 if like is not None:
                     _copy_attributes(like, temp, descriptor)
@@ -363,9 +376,9 @@ def _read_all(descriptor: int, size: int) -> bytes:
 class _writing:
     """A file open for writing, as a descriptor, for the length of a `with`."""
 
-    def __init__(self, path: str, flags: int) -> None:
+    def __init__(self, path: str, flags: int, mode: int = 0o666) -> None:
         # FileIO rather than a bare number: an interrupt between open and the assignment closes it.
-        self._file = io.FileIO(path, "w", opener=lambda path, _flags: os.open(path, flags, 0o666))
+        self._file = io.FileIO(path, "w", opener=lambda path, _flags: os.open(path, flags, mode))
 
     def __enter__(self) -> int:
         _written.add(self._file)

@@ -14,6 +14,7 @@ import io
 import os
 import random
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 from weakref import WeakSet
@@ -36,15 +37,17 @@ waits = 0
 class Lock:
     """One acquisition of one lock file; a context manager. Raises Busy when the wait (seconds) is over.
 
-    Not re-entrant: taking it twice in one thread ends in Busy, never in a hang.
+    Not re-entrant: taking it twice in one thread ends in Busy, never in a hang. `usable` is asked when it is
+    taken, and may raise; while it says no, the lock is free for others, and waited for.
     """
 
-    __slots__ = ("__weakref__", "_file", "_size", "name", "path", "wait")
+    __slots__ = ("__weakref__", "_file", "_size", "name", "path", "usable", "wait")
 
-    def __init__(self, path: str, name: str, wait: float) -> None:
+    def __init__(self, path: str, name: str, wait: float, usable: Callable[[], bool] | None = None) -> None:
         self.path = path
         self.name = name
         self.wait = wait
+        self.usable = usable
         self._file: io.FileIO | None = None
         self._size = 0
 
@@ -88,9 +91,11 @@ class Lock:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        if _same_file(descriptor, self.path):
+        if _same_file(descriptor, self.path) and (self.usable is None or self.usable()):
             return True
-        self._close()  # the lock file was removed while we waited: what we hold excludes nobody
+        # It is not to be used now, or its file was removed: then what we hold excludes nobody.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        self._close()
         return False
 
     def release(self) -> None:

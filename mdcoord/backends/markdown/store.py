@@ -28,6 +28,7 @@ from mdcoord.backends.markdown.catalog import Catalog
 from mdcoord.backends.markdown.copying import Copies, archived_key
 from mdcoord.backends.markdown.fileio import FileIO, translated
 from mdcoord.backends.markdown.history import History, version_of
+from mdcoord.backends.markdown.home import Home, here, here_to_the_end
 from mdcoord.backends.markdown.memos import Memos
 from mdcoord.backends.markdown.reader import Found, Reader, State, nothing
 from mdcoord.backends.markdown.writer import Writer, noticing, require, taken
@@ -65,7 +66,9 @@ class MarkdownBackend(Backend):
     """Documents in the folder `root`; locks, leases and history in `state` (never in git, never removed).
 
     `durability` is `full`, `data` or `none` (see `fileio`); `templates` are folders with the workspace's
-    own templates. Works on local file systems; over a network it is as good as that network's flock.
+    own templates. When the workspace has moved to another store (see `home`), reads and writes raise Moved;
+    not where `elsewhere` says that this is known. Works on local file systems; over a network it is as good
+    as that network's flock.
     """
 
     name = "markdown"
@@ -77,10 +80,13 @@ class MarkdownBackend(Backend):
         state: str | os.PathLike[str] | None = None,
         durability: str = "full",
         templates: Sequence[str] | None = None,
+        elsewhere: bool = False,
     ) -> None:
         self.location = os.path.realpath(root)
         state = os.path.join(self.location, ".state") if state is None else os.path.abspath(state)
         self._files = FileIO(self.location, state, durability)
+        self.home = Home(self._files, ignored=elsewhere)
+        self._files.writable = self.home.writable
         own = [os.path.join(self.location, "templates")] if templates is None else list(templates)
         self._scribe = Scribe(Templates(own))
         self._history = History(self._files)
@@ -96,6 +102,7 @@ class MarkdownBackend(Backend):
 
     # -- documents ---------------------------------------------------------------------------------------
 
+    @here
     def read(self, key: Key) -> Record:
         while True:
             try:
@@ -103,6 +110,7 @@ class MarkdownBackend(Backend):
             except FileNotFoundError:
                 self._reader.require_coming(key)
 
+    @here
     def text(self, key: Key) -> str:
         while True:
             try:
@@ -110,6 +118,7 @@ class MarkdownBackend(Backend):
             except FileNotFoundError:
                 self._reader.require_coming(key)
 
+    @here
     def exists(self, key: Key) -> bool:
         return os.path.lexists(self._reader.path(key))
 
@@ -119,7 +128,7 @@ class MarkdownBackend(Backend):
         self._prepare()
         key = Key.of(kind, name) if name is not None else None
         while True:
-            chosen = key or Key(kind, "".join(random.SystemRandom().choices(_ALPHABET, k=8)))
+            chosen = key or Key(kind, random_id())
             draft = self._scribe.create(chosen, fields, body)
             try:
                 with self._files.lock(chosen.name, DEFAULT_WAIT) as lock:
@@ -164,9 +173,11 @@ class MarkdownBackend(Backend):
             else:
                 self._writer.sweep(key, temp)
 
+    @here
     def set_aside(self) -> Sequence[str]:
         return self._files.set_aside()
 
+    @here
     def overruled(self, record: Record) -> Sequence[str]:
         try:
             return self._reader.overruled(record)
@@ -223,15 +234,12 @@ class MarkdownBackend(Backend):
             except FileExistsError:
                 raise taken(key, self._reader.path(key)) from None
             except FileNotFoundError:
-                raise NotFound(
-                    f"there is no {name} in the archive",
-                    hint="see what is there with `mdcoord archive list`",
-                    path=source,
-                ) from None
+                raise not_archived(name, source) from None
         if problem:
             raise problem
         return Found(raw, version_of(raw), draft, state).record(key, path)
 
+    @here
     def archived(self) -> Sequence[str]:
         folder = self._archive_folder()
         try:
@@ -253,6 +261,7 @@ class MarkdownBackend(Backend):
 
     # -- moving to another store -------------------------------------------------------------------------
 
+    @here_to_the_end
     def copies(self, kind: str, *, archived: bool = False) -> Iterator[Copy | Unreadable]:
         found = Copies(self._files, self._scribe, self._reader)
         return found.archived(self._archive_folder(), kind) if archived else found.in_use(kind)
@@ -273,6 +282,7 @@ class MarkdownBackend(Backend):
             raise problem
         return version_of(data)
 
+    @here_to_the_end
     def history(self, channel: str) -> Iterator[Event]:
         return self._log.history(channel)
 
@@ -282,12 +292,15 @@ class MarkdownBackend(Backend):
 
     # -- listing -----------------------------------------------------------------------------------------
 
+    @here
     def list(self, kind: str, *, max_age: float = 0.0) -> Listing:
         return self._catalog.listing(kind, max_age)
 
+    @here
     def lease(self, key: Key) -> Lease | None:
         return self._reader.state(key).lease
 
+    @here
     def _by_id_field(self, key: Key, name: str) -> Key:
         field = ID_FIELD[key.kind]
         hits = [
@@ -318,15 +331,19 @@ class MarkdownBackend(Backend):
         self._prepare()
         return self._log.append(channel, name, data, time=time, id=id)
 
+    @here_to_the_end
     def tail(self, channel: str, after: str | None = None, limit: int | None = None) -> Iterator[Event]:
         return self._log.tail(channel, after, limit)
 
+    @here
     def start(self, channel: str) -> str:
         return self._log.start(channel)
 
+    @here
     def last(self, channel: str, count: int) -> Sequence[Event]:
         return self._log.last(channel, count)
 
+    @here
     def channels(self) -> Sequence[str]:
         return self._log.channels()
 
@@ -334,6 +351,7 @@ class MarkdownBackend(Backend):
         self._prepare()
         return self._log.rotate(channel, keep)
 
+    @here
     def problems(self, channel: str) -> Sequence[Unreadable]:
         key = Key.of("events", channel)
         found = self._log.problems(channel)
@@ -341,9 +359,11 @@ class MarkdownBackend(Backend):
 
     # -- memos -------------------------------------------------------------------------------------------
 
+    @here
     def memo(self, topic: str, name: str) -> Value:
         return self._memos.get(topic, name)
 
+    @here
     def memos(self, topic: str) -> Mapping[str, Value]:
         return self._memos.all(topic)
 
@@ -360,6 +380,18 @@ class MarkdownBackend(Backend):
         if not self._prepared:
             self._files.prepare()
             self._prepared = True
+
+
+def random_id() -> str:
+    """A new id: short, and clashing with none that was made elsewhere at the same time."""
+    return "".join(random.SystemRandom().choices(_ALPHABET, k=8))
+
+
+def not_archived(name: str, path: str) -> NotFound:
+    """The error for what is not in the archive."""
+    return NotFound(
+        f"there is no {name} in the archive", hint="see what is there with `mdcoord archive list`", path=path
+    )
 
 
 def _key_of(name: str) -> Key | None:

@@ -1,0 +1,211 @@
+"""Where a workspace lives: remembered in the state folder of its root, and looked at by everybody.
+
+A workspace that was moved to another store leaves its root's state folder behind, with the file `home` that
+says where it is now. Whoever still works on the files finds that out here: a write is refused before it has
+begun, a read before its answer counts.
+
+Moving needs a moment in which nobody writes. A lock that every write shares would cost each of them an open
+file; so a write only looks at the file `home`, while it holds the lock of its document. Who moves says in
+that file that he is about to, and then takes every lock there is once: a write that did not see it has ended
+by then.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, Protocol, Self, TypeVar
+
+from mdcoord.backends.markdown.fileio import FileIO
+from mdcoord.backends.markdown.flock import Lock
+from mdcoord.backends.markdown.oserrors import unavailable
+from mdcoord.errors import BackendUnavailable, Busy, Moved
+
+HERE: Final = "markdown"
+"""The place of a workspace that lives in its files."""
+
+Sign = tuple[int, int, int] | None
+"""Time of change, inode and size of the file; None: there is none."""
+
+
+class Said(NamedTuple):
+    """What the file says: a place ("": nothing is remembered), and whether somebody is about to move."""
+
+    place: str = ""
+    closing: bool = False
+
+    @property
+    def here(self) -> bool:
+        """Whether the files are the workspace."""
+        return self.place in ("", HERE)
+
+
+class Home:
+    """Where one workspace lives. Cheap to ask; safe to share between threads.
+
+    With `ignored` nobody is refused: for the store that a workspace is being moved to.
+    """
+
+    def __init__(self, files: FileIO, *, ignored: bool = False) -> None:
+        self._files = files
+        self._ignored = ignored
+        self._path = os.path.join(files.state, "home")
+        self._lock = os.path.join(files.state, "home.lock")
+        self._seen: tuple[Sign, Said] = (None, Said())
+
+    @classmethod
+    def of(cls, state: str | os.PathLike[str]) -> Self:
+        """The home that a state folder remembers."""
+        return cls(FileIO("", os.fspath(state)))
+
+    def place(self) -> str:
+        """The place, as `backends.opening` understands it; "" when none is remembered.
+
+        It may hold a password: see `shown`. Raises BackendUnavailable.
+        """
+        return self._look().place
+
+    def remember(self, place: str) -> None:
+        """Say where the workspace lives from now on. Raises BackendUnavailable, NotDurable."""
+        self._say(Said(place))
+
+    def require_here(self) -> None:
+        """Raise Moved when the workspace lives elsewhere."""
+        said = self._look()
+        if not (said.here or self._ignored):
+            raise moved_to(said.place)
+
+    def writable(self) -> bool:
+        """Whether who holds the lock of a document may write it now; not while somebody moves the workspace.
+
+        Raises Moved.
+        """
+        self.require_here()
+        return not self._look().closing or self._ignored or self._opened_again()
+
+    @contextmanager
+    def closed(self, wait: float) -> Iterator[Self]:
+        """Keep everybody from writing until the end; then `remember` may have said where to go on.
+
+        Ends also when this process is killed. Waits up to `wait` seconds for each write that has begun.
+        Raises Busy, Moved.
+        """
+        with Lock(self._lock, "the move of the workspace", wait):
+            self.require_here()
+            before = self._look().place
+            self._say(Said(before, closing=True))
+            try:
+                for name in self._files.locked_names():
+                    with Lock(self._files.lock_path(name), name, wait):
+                        pass
+                yield self
+            finally:
+                if self._look().closing:
+                    self._say(Said(before))
+
+    def _opened_again(self) -> bool:
+        """Whether nobody is moving the workspace any more: who began to was killed."""
+        try:
+            with Lock(self._lock, "the move of the workspace", 0):
+                said = self._look()
+                if said.closing:
+                    self._say(Said(said.place))
+        except Busy:
+            return False
+        self.require_here()
+        return True
+
+    def _look(self) -> Said:
+        try:
+            info = os.stat(self._path)
+            sign: Sign = (info.st_mtime_ns, info.st_ino, info.st_size)
+        except FileNotFoundError:
+            sign = None
+        except OSError as error:
+            raise unavailable(self._path, error) from error
+        seen = self._seen
+        if seen[0] != sign:
+            # What is read may be newer than the sign: then the next look reads it once more.
+            seen = self._seen = (sign, Said() if sign is None else self._load())
+        return seen[1]
+
+    def _load(self) -> Said:
+        try:
+            data: Any = json.loads(self._files.read(self._path))
+            return Said(str(data["place"]), bool(data.get("closing")))
+        except FileNotFoundError:
+            return Said()
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BackendUnavailable(
+                f"{self._path} does not say where the workspace lives",
+                hint='write the place into it: {"place": "markdown"}, or the address of its server',
+                path=self._path,
+            ) from error
+
+    def _say(self, said: Said) -> None:
+        data = {"place": said.place or HERE, **({"closing": True} if said.closing else {})}
+        self._files.prepare()
+        self._files.replace(self._path, json.dumps(data).encode() + b"\n", private=True)
+
+
+class _Housed(Protocol):
+    @property
+    def home(self) -> Home: ...
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound=_Housed)
+
+
+def here(read: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """A read of a store with a `home`: its answer, or its error, counts only if nobody moved it meanwhile."""
+
+    @wraps(read)
+    def checked(self: S, /, *arguments: P.args, **rest: P.kwargs) -> R:
+        try:
+            answer = read(self, *arguments, **rest)
+        except Exception:
+            self.home.require_here()
+            raise
+        self.home.require_here()
+        return answer
+
+    return checked
+
+
+def here_to_the_end(
+    read: Callable[Concatenate[S, P], Iterator[R]],
+) -> Callable[Concatenate[S, P], Iterator[R]]:
+    """The same for a read that answers little by little: Moved comes when all that was found was given."""
+    begin = here(read)
+
+    @wraps(read)
+    def checked(self: S, /, *arguments: P.args, **rest: P.kwargs) -> Iterator[R]:
+        return _while_here(self.home, begin(self, *arguments, **rest))
+
+    return checked
+
+
+def _while_here(home: Home, answers: Iterator[R]) -> Iterator[R]:
+    try:
+        yield from answers
+    except Exception:
+        home.require_here()
+        raise
+    home.require_here()
+
+
+def shown(place: str) -> str:
+    """A place for people: an address without the name and the password in it."""
+    scheme, separator, rest = place.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}" if separator else place
+
+
+def moved_to(place: str) -> Moved:
+    """The error for a step that found the workspace gone."""
+    return Moved(place, shown(place))

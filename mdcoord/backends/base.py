@@ -17,14 +17,18 @@ stays right without it.
 
 from __future__ import annotations
 
+import base64
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from types import TracebackType
 from typing import Any, Final, Self
 
-from mdcoord.errors import AlreadyExists, InvalidName
-from mdcoord.model import ABSENT, ANY, Change, Expect, Key, Record, Value
+from mdcoord.errors import AlreadyExists, InvalidName, NotFound, UsageError
+from mdcoord.host import Host
+from mdcoord.model import ABSENT, ANY, ID_FIELD, Change, Expect, Key, Record, Value
 
 Decide = Callable[[Record], Change | None]
 """Looks at the current record, under its lock, and returns what to change; None means nothing.
@@ -302,8 +306,21 @@ class Backend(ABC):
     def exists(self, key: Key) -> bool:
         """Whether there is a document of this name, readable or not."""
 
-    @abstractmethod
-    def _by_id_field(self, key: Key, name: str) -> Key: ...
+    def _by_id_field(self, key: Key, name: str) -> Key:
+        field = ID_FIELD[key.kind]
+        found = [record.key for record in self.list(key.kind).records if names(record.fields.get(field), key)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            several = ", ".join(other.name for other in found)
+            raise NotFound(
+                f"several documents have the {field} {name}: {several}", hint="use the file's name"
+            )
+        raise NotFound(f"there is no {key.kind} {name}", hint=f"list the {key.kind} documents", key=key.name)
+
+    def clock(self, host: Host) -> Host:
+        """The machine as claims in this store see it: a store that several machines share has one clock."""
+        return host
 
     def close(self) -> None:  # noqa: B027  # a backend that holds nothing open has nothing to do
         """Let go of what is held open. May be called again."""
@@ -328,3 +345,25 @@ def archive_name(key: Key, name: str) -> str:
             f"{name[:120]!r} is no name of {key.name} in the archive", hint=f"{key.name} or {key.name}.1"
         )
     return name
+
+
+def archive_names(key: Key) -> Iterator[str]:
+    """The names that a document of this key can have in the archive, in the order in which they are tried."""
+    yield key.name
+    for number in count(1):
+        yield f"{key.name}.{number}"
+
+
+def names(value: Value, key: Key) -> bool:
+    """Whether the value of an id field is the id of this key, with or without the kind's prefix."""
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        return False
+    try:
+        return Key.of(key.kind, str(value)) == key
+    except UsageError:
+        return False
+
+
+def random_name() -> str:
+    """A short name for a new document."""
+    return base64.b32encode(os.urandom(5)).decode().lower()

@@ -6,10 +6,8 @@ versions and errors behave alike. Nothing survives the process; several threads 
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
-import os
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,10 +25,12 @@ from mdcoord.backends.base import (
     Revise,
     Unreadable,
     archive_name,
+    archive_names,
+    random_name,
 )
 from mdcoord.errors import AlreadyExists, Busy, Conflict, InvalidDocument, NotFound, UsageError
 from mdcoord.formats.eventlog import channel_name, render_event
-from mdcoord.model import ABSENT, ANY, ID_FIELD, KEEP, Change, Expect, Key, Record, Value, normalise_name
+from mdcoord.model import ABSENT, ANY, KEEP, Change, Expect, Key, Record, Value, normalise_name
 
 if TYPE_CHECKING:
     from mdcoord.formats.revise import Scribe
@@ -116,7 +116,7 @@ class MemoryBackend(Backend):
         self, kind: str, fields: Mapping[str, Value], *, body: str = "", name: str | None = None
     ) -> Record:
         while True:
-            key = Key.of(kind, name if name is not None else _random_name())
+            key = Key.of(kind, name if name is not None else random_name())
             with self._locked(key, DEFAULT_WAIT):
                 if key in self._documents:
                     if name is None:
@@ -151,7 +151,7 @@ class MemoryBackend(Backend):
             if check is not None:
                 check(self._record(stored))
             with self._guard:
-                name = next(name for name in _archive_names(key) if name not in self._archive)
+                name = next(name for name in archive_names(key) if name not in self._archive)
                 self._archive[name] = self._documents.pop(key)
             return name
 
@@ -233,7 +233,7 @@ class MemoryBackend(Backend):
         self, channel: str, name: str, data: Mapping[str, Value], *, time: str, id: str | None = None
     ) -> Event:
         channel = channel_name(channel)
-        _, entry = render_event(id or _random_name(), name, time, data)
+        _, entry = render_event(id or random_name(), name, time, data)
         with self._guard:
             events = self._channels.setdefault(channel, _Channel([])).events
             for known in events[-_REMEMBERED:] if id is not None else ():
@@ -288,18 +288,6 @@ class MemoryBackend(Backend):
                 else:
                     self._memos[key] = json.dumps(value)
             return json.loads(self._memos.get(key, "null"))
-
-    def _by_id_field(self, key: Key, name: str) -> Key:
-        field = ID_FIELD[key.kind]
-        found = [record.key for record in self.list(key.kind).records if names(record.fields.get(field), key)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            several = ", ".join(other.name for other in found)
-            raise NotFound(
-                f"several documents have the {field} {name}: {several}", hint="use the file's name"
-            )
-        raise NotFound(f"there is no {key.kind} {name}", hint=f"list the {key.kind} documents", key=key.name)
 
     @contextmanager
     def _locked(self, key: Key, wait: float) -> Iterator[None]:
@@ -372,16 +360,6 @@ class MemoryBackend(Backend):
         return int(number)
 
 
-def names(value: Value, key: Key) -> bool:
-    """Whether the value of an id field is the id of this key, with or without the kind's prefix."""
-    if not isinstance(value, str | int) or isinstance(value, bool):
-        return False
-    try:
-        return Key.of(key.kind, str(value)) == key
-    except UsageError:
-        return False
-
-
 def _memo_key(topic: str, name: str) -> Key:
     # With a slash, so that no document has the same key and the same lock.
     return Key(f"memo/{normalise_name(topic)}", normalise_name(name))
@@ -394,10 +372,6 @@ def _packaged_scribe() -> Scribe:
     return Scribe(Templates([]))
 
 
-def _random_name() -> str:
-    return base64.b32encode(os.urandom(5)).decode().lower()
-
-
 def _stored(key: Key, text: str) -> _Stored:
     version = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return _Stored(key, text, version)
@@ -407,11 +381,3 @@ def _taken(name: str) -> AlreadyExists:
     return AlreadyExists(
         f"there is a {name} already", hint="choose another name, or update that one", key=name
     )
-
-
-def _archive_names(key: Key) -> Iterator[str]:
-    yield key.name
-    number = 1
-    while True:
-        yield f"{key.name}.{number}"
-        number += 1

@@ -1,0 +1,244 @@
+"""The line to a Redis server: one request, one answer, within the time-out; broken lines are tried again.
+
+Every step that changes something is one script that may be repeated (see `commit.lua`), so after a lost
+answer it is simply sent again, until the time-out. redis-py opens the connections (TLS, authentication,
+parser); its client above them is left out, as it costs more than the server does.
+
+In a cluster all keys of a workspace are on one node (the prefix holds a hash tag), so one connection serves
+there, too: to the node that the cluster names.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from hashlib import sha1
+from pathlib import Path
+from typing import Any, Final
+
+from mdcoord.backends.redis.address import Address
+from mdcoord.errors import BackendUnavailable
+
+try:
+    import redis
+    from redis import exceptions as faults
+    from redis.backoff import NoBackoff
+    from redis.connection import parse_url
+    from redis.retry import Retry
+except ImportError as error:
+    raise BackendUnavailable(
+        "the library for Redis is not installed", hint="pip install 'mdcoord[redis]'"
+    ) from error
+
+SHORTEST: Final = 0.01
+LONGEST: Final = 0.5
+"""Seconds between two attempts."""
+
+RECKONED: Final = 30.0
+"""Seconds after which the distance to the server's clock is measured anew."""
+
+Word = str | bytes | int | float
+Command = Sequence[Word]
+
+_PASSING = (
+    *(faults.BusyLoadingError, faults.ReadOnlyError, faults.ClusterDownError, faults.MasterDownError),
+    *(faults.TryAgainError, faults.AskError),
+)
+"""What is over soon: the server starts, another one takes its place, or a cluster moves the keys."""
+
+
+class Script:
+    """A Lua script beside this module."""
+
+    def __init__(self, name: str) -> None:
+        self._path = Path(__file__).with_name(f"{name}.lua")
+
+    @cached_property
+    def source(self) -> bytes:
+        """Its text."""
+        return self._path.read_bytes()
+
+    @cached_property
+    def digest(self) -> str:
+        """Its name on the server."""
+        return sha1(self.source, usedforsecurity=False).hexdigest()
+
+    def call(self, keys: Sequence[str], values: Sequence[Word]) -> Command:
+        """The command that runs it."""
+        return ("EVALSHA", self.digest, len(keys), *keys, *values)
+
+
+class Link:
+    """Requests to one server. Safe to share between threads, and usable after a fork.
+
+    `uptime` is the clock of this machine by which time is measured between two answers of the server.
+    """
+
+    def __init__(self, address: Address, uptime: Callable[[], float]) -> None:
+        self.address = address
+        self._uptime = uptime
+        self._options: dict[str, Any] = {
+            **parse_url(address.url),  # type: ignore[no-untyped-call]
+            "protocol": 2,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        self._kind = self._options.pop("connection_class", redis.Connection)
+        self._free: deque[Any] = deque()
+        self._pid = os.getpid()
+        self._answered = False
+        self._ahead, self._doubt, self._measured = 0.0, float("inf"), 0.0
+
+    def call(self, *command: Word) -> Any:
+        """The server's answer to one command. Raises BackendUnavailable."""
+        return self.many([command])[0]
+
+    def many(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers to several commands, sent at once; other requests may come between them."""
+        return self._exchange(commands)
+
+    def knows(self, *command: Word) -> bool:
+        """Whether the server has this command."""
+        try:
+            self.many([command])
+        except BackendUnavailable as error:
+            if any(words in error.message for words in ("unknown command", "NOPERM")):
+                return False
+            raise
+        return True
+
+    def run(
+        self, script: Script, keys: Sequence[str], values: Sequence[Word], again: Sequence[Word] | None = None
+    ) -> list[Any]:
+        """What a script answers, without the time. `again` are the values for every attempt but the first."""
+        begun = self._uptime()
+        repeated = None if again is None else [script.call(keys, again)]
+        (answer,) = self._exchange([script.call(keys, values)], repeated, script)
+        self._reckon(answer, begun)
+        return answer[2:]  # type: ignore[no-any-return]
+
+    def run_all(
+        self, script: Script, requests: Sequence[tuple[Sequence[str], Sequence[Word]]]
+    ) -> list[list[Any]]:
+        """What a script answers to several requests, which are sent at once."""
+        commands = [script.call(keys, values) for keys, values in requests]
+        return [answer[2:] for answer in self._exchange(commands, script=script)]
+
+    def now(self) -> float:
+        """Seconds since 1970 by the server's clock."""
+        return self._uptime() + self._ahead
+
+    def connect(self, seconds: float | None = None) -> Any:
+        """A connection of one's own; connecting and every answer may take so long."""
+        allowed = self.address.timeout if seconds is None else seconds
+        connection = self._kind(
+            **self._options, socket_timeout=allowed, socket_connect_timeout=min(allowed, self.address.timeout)
+        )
+        connection.connect()
+        return connection
+
+    def unavailable(self, error: Exception) -> BackendUnavailable:
+        """The error for a server that cannot be reached, or that refuses."""
+        words = str(error).removesuffix(".") or type(error).__name__
+        refused = isinstance(error, faults.ResponseError | faults.AuthenticationError)
+        return BackendUnavailable(
+            f"Redis at {self.address.shown} {'refused' if refused else 'does not answer'}: {words}",
+            hint=_hint(error) if refused else "see that it runs and that its address is right, and try again",
+            location=self.address.shown,
+        )
+
+    def close(self) -> None:
+        """Close what is open. May be called again; the next request opens a new connection."""
+        while self._free:
+            self._free.pop().disconnect()
+
+    def _exchange(
+        self,
+        commands: Sequence[Command],
+        again: Sequence[Command] | None = None,
+        script: Script | None = None,
+    ) -> list[Any]:
+        begun, pause, left, first = self._uptime(), 0.0, self.address.timeout, list[Command]()
+        while True:
+            answers, fault = self._attempt([*first, *commands], left)
+            if fault is None:
+                return answers[len(first) :]
+            left = self.address.timeout - (self._uptime() - begun)
+            first = []
+            if left <= pause:
+                raise self.unavailable(fault) from None
+            if isinstance(fault, faults.NoScriptError) and script:
+                first = [("SCRIPT", "LOAD", script.source)]
+            elif isinstance(fault, faults.MovedError):
+                self._move(fault.host, fault.port)
+            elif self._passing(fault):
+                commands = again or commands
+                time.sleep(pause * (0.5 + random.random() / 2))
+                pause = min(max(SHORTEST, pause * 2), LONGEST)
+            else:
+                raise self.unavailable(fault) from None
+
+    def _attempt(self, commands: Sequence[Command], seconds: float) -> tuple[list[Any], Exception | None]:
+        """The answers, and what went wrong with all or one of them."""
+        try:
+            connection = self._idle() or self.connect(seconds)
+            answers = self._ask(connection, commands)
+        except (faults.RedisError, OSError) as error:
+            self.close()  # the others are hardly better
+            return [], error
+        self._answered = True
+        if seconds == self.address.timeout:
+            self._free.append(connection)
+        return answers, next((one for one in answers if isinstance(one, Exception)), None)
+
+    def _idle(self) -> Any:
+        """A connection that waits for work, None where there is none."""
+        if self._pid != os.getpid():
+            self._free, self._pid = deque(), os.getpid()  # they are the parent's
+        try:
+            return self._free.pop()
+        except IndexError:
+            return None
+
+    def _ask(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
+        connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+        answers: list[Any] = []
+        for _ in commands:
+            try:
+                answers.append(connection.read_response())
+            except faults.ResponseError as error:
+                answers.append(error)
+        return answers
+
+    def _passing(self, fault: Exception) -> bool:
+        """Whether to ask again. A server that never answered is not there: that is said at once."""
+        if isinstance(fault, _PASSING):
+            return True
+        broken = isinstance(fault, faults.ConnectionError | faults.TimeoutError | OSError)
+        return broken and self._answered and not isinstance(fault, faults.AuthenticationError)
+
+    def _move(self, host: str, port: int) -> None:
+        """Go to the node of a cluster that has the keys."""
+        self._options.update({"host": host, "port": port} if host else {"port": port})
+        self.close()
+
+    def _reckon(self, answer: Sequence[Any], begun: float) -> None:
+        """Set the server's clock by an answer; the quickest one tells it best."""
+        now = self._uptime()
+        if now - begun <= self._doubt or now - self._measured > RECKONED:
+            self._ahead = int(answer[0]) + int(answer[1]) / 1e6 - (begun + now) / 2
+            self._doubt, self._measured = now - begun, now
+
+
+def _hint(error: Exception) -> str:
+    words = str(error)
+    if isinstance(error, faults.AuthenticationError | faults.AuthorizationError):
+        return "give the user and the password in its URL: redis://user:password@host:port/0"
+    if words.startswith(("OOM", "MISCONF")):
+        return "see what its log says about memory and its disk, then try again"
+    if words.startswith("NOPERM"):
+        return "let its user do this: `ACL LOG` on the server says what was refused"
+    return "see its log"

@@ -1,0 +1,153 @@
+"""Events: two lists a channel, its history and what was rotated out of it, both with the newest first.
+
+A cursor is the number of an event, counted from the first that the channel ever had.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from mdcoord.backends.base import Event, random_name
+from mdcoord.backends.redis.commits import Step, commit, in_pages
+from mdcoord.backends.redis.keys import Keys
+from mdcoord.backends.redis.link import Link, Script
+from mdcoord.backends.redis.sight import dump
+from mdcoord.errors import NotFound, UsageError
+from mdcoord.formats.eventlog import channel_name, render_event
+
+PAGE: Final = 1000
+"""Events read or moved by one script."""
+
+REMEMBERED: Final = 64
+"""An append that repeats the id of one of this many newest events adds nothing."""
+
+_APPEND, _TAIL, _ROTATE = Script("append"), Script("tail"), Script("rotate")
+
+
+class EventLog:
+    """The channels of one workspace."""
+
+    def __init__(self, link: Link, keys: Keys) -> None:
+        self._link = link
+        self._keys = keys
+
+    def append(self, channel: str, name: str, data: Mapping[str, Any], time: str, id: str | None) -> Event:
+        """See `Backend.append`."""
+        channel = channel_name(channel)
+        _, entry = render_event(id or random_name(), name, time, data)
+        text = _stored(str(entry.id), entry.name, entry.time, entry.data)
+        head = dump({"id": entry.id})[:-1] + ","
+        feed = self._keys.feed(channel)
+        number, stored = self._link.run(
+            _APPEND,
+            self._places(channel),
+            [channel, text, head if id else "", REMEMBERED, feed],
+            again=[channel, text, head, REMEMBERED, feed],
+        )
+        return _event(channel, number, stored)
+
+    def extend(self, channel: str, events: Sequence[Event]) -> None:
+        """See `Backend.extend`."""
+        channel, step = channel_name(channel), Step()
+        step.do("HSETNX", self._keys.channels, channel, 0)
+        texts = [_stored(event.id, event.name, event.time, event.data, event.text) for event in events]
+        for page in in_pages(texts, PAGE):
+            step.do("LPUSH", self._keys.history(channel), *page)
+        commit(self._link, self._keys, step)
+
+    def history(self, channel: str) -> Iterator[Event]:
+        """See `Backend.history`."""
+        channel = channel_name(channel)
+        total, begin, page = self._page(channel, 0, PAGE)
+        return self._onward(channel, begin, total, page)
+
+    def tail(self, channel: str, after: str | None, limit: int | None) -> Iterator[Event]:
+        """See `Backend.tail`."""
+        channel = channel_name(channel)
+        first = "" if after is None else _number(channel, after)
+        total, begin, page = self._page(channel, first, PAGE if limit is None else min(PAGE, max(limit, 0)))
+        if first != "" and int(first) > total:
+            raise _no_cursor(channel, str(after))
+        end = total if limit is None else min(total, begin + max(limit, 0))
+        return self._onward(channel, begin, end, page)
+
+    def last(self, channel: str, count: int) -> Sequence[Event]:
+        """See `Backend.last`."""
+        channel = channel_name(channel)
+        count = max(count, 0)
+        _, begin, page = self._page(channel, -count or "", count)
+        return [_event(channel, begin + place, text) for place, text in enumerate(page, 1)]
+
+    def start(self, channel: str) -> str:
+        """See `Backend.start`."""
+        name = channel_name(channel)
+        return f"{name}:{int(self._link.call('HGET', self._keys.channels, name) or 0)}"
+
+    def channels(self) -> Sequence[str]:
+        """The names of all channels, sorted."""
+        return sorted(name.decode() for name in self._link.call("HKEYS", self._keys.channels))
+
+    def archives(self) -> list[str]:
+        """The channels of which events are in the archive."""
+        found = iter(self._link.call("HGETALL", self._keys.channels))
+        return [name.decode() for name, count in zip(found, found, strict=True) if int(count)]
+
+    def rotate(self, channel: str, keep: int) -> int:
+        """See `Backend.rotate`. A long log is moved in portions, so that nobody has to wait for it."""
+        channel = channel_name(channel)
+        moved = 0
+        count: int
+        while True:
+            (count,) = self._link.run(_ROTATE, self._places(channel), [channel, keep, PAGE])
+            if count < 0:
+                raise _no_channel(channel)
+            moved += count
+            if count < PAGE:
+                return moved
+
+    def _onward(self, channel: str, begin: int, end: int, page: list[bytes]) -> Iterator[Event]:
+        while page:
+            for place, text in enumerate(page, 1):
+                yield _event(channel, begin + place, text)
+            begin += len(page)
+            page = self._page(channel, begin, min(PAGE, end - begin))[2] if begin < end else []
+
+    def _page(self, channel: str, after: int | str, limit: int) -> tuple[int, int, list[bytes]]:
+        total, begin, page = self._link.run(_TAIL, self._places(channel), [channel, after, limit])
+        if total < 0:
+            raise _no_channel(channel)
+        return total, begin, page
+
+    def _places(self, channel: str) -> list[str]:
+        return [self._keys.channels, self._keys.history(channel), self._keys.rotated(channel)]
+
+
+def _stored(id: str, name: str, time: str, data: Mapping[str, Any], text: str | None = None) -> str:
+    # `event` and `type` are what its name is called on others' channels.
+    whole = {"id": id, "event": name, "type": name, "timestamp": time, "data": dict(data)}
+    return dump(whole if text is None else {**whole, "text": text})
+
+
+def _event(channel: str, number: int, stored: bytes) -> Event:
+    found = json.loads(stored)
+    cursor, text = f"{channel}:{number}", found.get("text")
+    return Event(found["id"], found["event"], found["timestamp"], found["data"], cursor, text)
+
+
+def _number(channel: str, cursor: str) -> int:
+    name, _, number = cursor.rpartition(":")
+    if name != channel or not (number.isascii() and number.isdecimal()) or len(number) > 15:
+        raise _no_cursor(channel, cursor)
+    return int(number)
+
+
+def _no_cursor(channel: str, cursor: str) -> UsageError:
+    return UsageError(
+        f"{cursor[:80]!r} is no cursor of channel {channel}", hint="use a cursor as an event carries it"
+    )
+
+
+def _no_channel(channel: str) -> NotFound:
+    return NotFound(f"there is no channel {channel}", hint="list the channels", channel=channel)

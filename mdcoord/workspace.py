@@ -67,7 +67,7 @@ class Workspace:
         self.config = config or Config()
         self.agent = _agent(agent)
         self.session = _session(session)
-        self.host = host or Host()
+        self.host = host or backend.clock(Host())
         self._env = Env(
             backend,
             self.session,
@@ -102,14 +102,16 @@ class Workspace:
 
         Without `where`: MDCOORD_ROOT, else the nearest one from the current folder upwards; in a linked git
         worktree the main worktree's. With a `backend`, that one, wherever it keeps things: an object, a mode
-        (`markdown`, `redis` …), or an address (`redis://…`), which may also be given as `where`. With
-        `lenient` a setting that is wrong is passed over. Raises NotFound, ConfigError, BackendUnavailable.
+        (`markdown`, `redis` …), or an address (`redis://…`), which may also be given as `where`, or by
+        MDCOORD_BACKEND. With `lenient` a setting that is wrong is passed over. Raises NotFound, ConfigError,
+        BackendUnavailable.
         """
         who: dict[str, Any] = {"agent": agent, "session": session, "host": host}
         if isinstance(backend, Backend):
             return cls(backend, **who)
         if isinstance(where, str) and is_address(where):
             where, backend = None, where
+        backend = backend or _environment("MDCOORD_BACKEND")
         if backend and is_address(backend):
             return cls._at(_root_or_none(where), backend, lenient, **who)
         return cls._at(_root_of(where, _isolated_or_wrong if lenient else _isolated), backend, lenient, **who)
@@ -266,7 +268,7 @@ class Workspace:
             "root": str(self.root) if self.root else None,
             "backend": self.backend.name,
             "location": self.backend.location,
-            "durability": self.config.durability,
+            "durability": self.backend.durability or self.config.durability,
             "agent": self.agent,
             "session": self.session,
             "unread": self._unread(),

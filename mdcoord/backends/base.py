@@ -100,6 +100,8 @@ class Backend(ABC):
 
     name: str = ""
     location: str = ""
+    durability: str = ""
+    """What an acknowledged write survives, in a word, where the store decides that and not the settings."""
 
     @property
     def waits(self) -> int:

@@ -5,6 +5,7 @@ What a backend needs is imported only when it is the one that is meant.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +44,8 @@ def open_backend(place: str, config: Config, root: Path | None) -> Backend:
         raise UsageError(f"{place[:80]!r} is no backend", hint="one of auto, " + ", ".join(MODES))
     if mode == "markdown":
         return _markdown(config, _folder(root))
+    if mode == "redis":
+        return _redis(place if is_address(place) else _redis_url(config), root)
     raise UsageError(f"this version has no backend {mode}", hint="use markdown")
 
 
@@ -50,6 +53,19 @@ def _markdown(config: Config, root: Path) -> Backend:
     from mdcoord.backends.markdown.store import MarkdownBackend
 
     return MarkdownBackend(root, state=state_folder(root), durability=config.durability)
+
+
+def _redis(url: str, root: Path | None) -> Backend:
+    from mdcoord.backends.redis.store import RedisBackend
+
+    return RedisBackend(url, templates=[str(root / "templates")] if root else ())
+
+
+def _redis_url(config: Config) -> str:
+    """Where Redis is: as configured, else by REDIS_URL, else by REDIS_HOST, REDIS_PORT and REDIS_DB."""
+    if config.origin("redis_url") != "default":
+        return config.redis_url
+    return os.environ.get("REDIS_URL") or "redis://"
 
 
 def _folder(root: Path | None) -> Path:

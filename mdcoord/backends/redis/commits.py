@@ -6,14 +6,15 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
+from math import ceil
 from typing import Any, Final, TypeVar
 
 from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Command, Link, Script, Word
 from mdcoord.model import Key
 
-REMEMBERED: Final = 600
-"""Seconds for which a step is remembered, so that it can be asked for again: longer than any time-out."""
+REMEMBERED: Final = 3
+"""A step is remembered for so many time-outs, so that it can be asked for again within one."""
 
 ANYTHING: Final = "*"
 NOTHING: Final = "-"
@@ -58,19 +59,19 @@ class Step:
 
 def commit(link: Link, keys: Keys, step: Step) -> tuple[bool, list[Any]]:
     """Whether the step is done, and what its guards found. Raises BackendUnavailable."""
-    done, found = link.run(_SCRIPT, *_request(keys, step))
+    done, found = link.run(_SCRIPT, *_request(link, keys, step))
     return done == 1, found
 
 
 def commit_all(link: Link, keys: Keys, steps: Sequence[Step]) -> list[bool]:
     """Whether each of the steps is done. They are sent at once, and others may come between them."""
-    answers = link.run_all(_SCRIPT, [_request(keys, step) for step in steps])
+    answers = link.run_all(_SCRIPT, [_request(link, keys, step) for step in steps])
     return [done == 1 for done, _ in answers]
 
 
-def _request(keys: Keys, step: Step) -> tuple[list[str], list[Word]]:
+def _request(link: Link, keys: Keys, step: Step) -> tuple[list[str], list[Word]]:
     kind, name = step.key or ("none", "")
-    values: list[Word] = [REMEMBERED, name, step.index, len(step.guards)]
+    values: list[Word] = [ceil(REMEMBERED * link.address.timeout), name, step.index, len(step.guards)]
     for command, expected in step.guards:
         values += [len(command), *command, expected]
     for command in step.commands:

@@ -18,10 +18,14 @@ _HELLO = Script("hello")
 
 
 class Server(NamedTuple):
-    """`data` names what it holds and its clock; `has_json` tells whether it has the JSON type."""
+    """`data` names what it holds and its clock; `has_json` tells whether it has the JSON type.
+
+    `durability` is `appendonly` (it keeps a log of its writes) or `snapshots` (it loses what is newer).
+    """
 
     data: str
     has_json: bool
+    durability: str
 
 
 def meet(link: Link, keys: Keys) -> Server:
@@ -45,7 +49,8 @@ def meet(link: Link, keys: Keys) -> Server:
             hint="set its maxmemory-policy to noeviction, or use another server",
         )
     (data,) = link.run(_HELLO, [keys.identity], [os.urandom(8).hex()])
-    return Server(data.decode(), link.knows("JSON.TYPE", keys.json(Key("none", "none"))))
+    has_json = link.knows("JSON.TYPE", keys.json(Key("none", "none")))
+    return Server(data.decode(), has_json, "appendonly" if facts.get("aof_enabled") == "1" else "snapshots")
 
 
 def _facts(text: bytes) -> Mapping[str, str]:

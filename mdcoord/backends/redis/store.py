@@ -78,6 +78,7 @@ class RedisBackend(Backend):
         self._keys = keys = Keys(address.prefix, os.environ.get("COORD_KEY_PREFIX") or "coord")
         met = server.meet(link, keys)
         self._data = met.data
+        self.durability = met.durability
         self._sight = Sight(keys, met.has_json)
         self._scribe = Scribe(Templates(list(templates)))
         self._documents = Documents(link, keys, self._scribe, self._sight)

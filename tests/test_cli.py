@@ -397,6 +397,8 @@ def test_fields_and_statuses_that_nothing_has_are_named(mdcoord: Mdcoord) -> Non
     assert [name in done.err for name in ("'nofield'", "'nosuch'", "'title'", "metadata")] == [1, 1, 0, 0]
     assert "'foo' is no status (one of" in mdcoord("task", "list", "--status", "foo,failed").err
     assert mdcoord("task", "list", "--status", "failed", "--json").err == ""
+    assert "'nosuch'" in mdcoord("task", "list", "--sort=-nosuch").err
+    assert mdcoord("task", "list", "--sort=-priority,updated_at").err == ""
 
 
 def test_outside_of_a_workspace(tmp_path: Path, mdcoord: Mdcoord) -> None:
@@ -485,6 +487,28 @@ def test_an_agent_that_is_named_narrows_a_list(mdcoord: Mdcoord, workspace: Work
     for arguments in (["--agent", "me", "task", "list"], ["task", "list", "--agent", "me"]):
         assert [one["_id"] for one in mdcoord(*arguments, "--json").lines] == ["mine"]
     assert len(mdcoord("task", "list", "--json", MDCOORD_AGENT="me").lines) == 2
+
+
+def test_what_an_agent_may_claim(mdcoord: Mdcoord, workspace: Workspace) -> None:
+    workspace.tasks.create("Mine", id="mine", assign="me")
+    workspace.tasks.create("Yours", id="yours", assign="you")
+    workspace.tasks.create("Anybody's", id="any")
+    workspace.tasks.create("For a GPU", id="gpu", needs=["gpu"])
+    workspace.tasks.create("Later", id="later", depends_on=["mine"])
+    workspace.agents.register("me", can=["training"])
+    listed = mdcoord("task", "list", "--ready", "--agent", "me", "--json").lines
+    assert [one["_id"] for one in listed] == ["any", "mine"]
+
+
+def test_a_task_in_progress_whose_claim_nobody_knows(mdcoord: Mdcoord, project: Path) -> None:
+    text = "---\ntitle: x\nstatus: in_progress\nassigned_agent: ada\n---\n"
+    (project / ".claude" / "coordination" / "task-x.md").write_text(text)
+    shown, recovered = mdcoord("task", "show", "x"), mdcoord("recover")
+    for told in (shown.out, recovered.err):
+        assert "ada goes on with `mdcoord task claim x --agent ada`; or make it free with" in told
+    assert "left alone: x is in progress by its document" in recovered.err
+    assert mdcoord("task", "claim", "x", "--agent", "ada").code == 0
+    assert mdcoord("recover").err == "no claim is over\n"
 
 
 def test_list_leaves_out_what_is_over_unless_asked(mdcoord: Mdcoord, workspace: Workspace) -> None:

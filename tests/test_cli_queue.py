@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from test_cli import Mdcoord, mdcoord, project  # noqa: F401  # fixtures
 
@@ -46,6 +50,7 @@ def test_an_empty_graph_says_so(mdcoord: Mdcoord) -> None:  # noqa: F811
 
 
 def test_assigning(call: Mdcoord) -> None:
+    assert "(2 more are ready; nobody who is there can do them" in call("task", "assign").err
     assert call("task", "assign", "data").code == 5
     assert call("task", "assign", "data", "--to", "ada", "--json").json["assigned_agent"] == "ada"
     assert call("task", "assign", "--to", "ada").code == 2
@@ -55,6 +60,7 @@ def test_assigning(call: Mdcoord) -> None:
     assert (agent["specializations"], agent["max_concurrent_tasks"]) == (["gpu", "docs"], 2)
     (row,) = call("task", "assign", "--json").lines
     assert (row["task_id"], row["assigned_agent"]) == ("docs", "bob")
+    assert call("task", "assign").err == "nothing was assigned\n"
     assert call("task", "claim", "docs", "--agent", "ada").code == 4
     assert call("task", "create", "New", "--assign", "auto", "--json").json["assigned_agent"] == "bob"
 
@@ -112,4 +118,12 @@ def test_a_breaker_is_seen_and_reset(call: Mdcoord) -> None:
     assert "circuit breaker is open" in reasons
     assert call("agent", "reset", "ada", "--json").json["circuit_breaker"]["state"] == "CLOSED"
     assert call("task", "claim", "--agent", "ada").code == 0
-    assert call("agent", "reset", "nobody").code == 3
+    assert "`mdcoord agent register nobody` makes it known" in call("agent", "reset", "nobody").err
+
+
+def test_an_agent_whose_process_is_gone(call: Mdcoord) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    done = call("agent", "register", "ada", "--pid", str(gone.pid))
+    assert done.err == f"mdcoord: ada counts as offline: process {gone.pid} is not running here\n"
+    assert call("agent", "register", "ada", "--pid", str(os.getpid())).err == ""

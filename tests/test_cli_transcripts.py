@@ -31,6 +31,7 @@ VOLATILE = [
     (r"(\*\*Duration\*\*: )\ds", r"\1<duration>"),
     (r'(duration_sec: |"seconds": )\d+(\.\d+)?', r"\1<seconds>"),
     (r"(\(attempt \d+, )\d+s", r"\1<duration>"),
+    (r"(to be tried again in )\d+s", r"\1<duration>"),
 ]
 
 Session = list[tuple[str, list[str]]]

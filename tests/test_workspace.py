@@ -103,7 +103,8 @@ def test_git_sees_the_documents_when_wanted(tmp_path: Path) -> None:
     git(tmp_path, "init")
     with Workspace.create(tmp_path, track=True) as w:
         w.tasks.create("x", id="one")
-    paths = [str(ROOT / name) for name in ("README.md", "task-one.md", ".state/locks/x")]
+    names = ("README.md", "task-one.md", ".state/locks/x", ".mdc-0a.tmp", "archive/.mdc-0a.tmp")
+    paths = [*(str(ROOT / name) for name in names), ".claude/.mdc-0a.tmp"]
     assert ignored(tmp_path, *paths) == paths[2:]
     assert f"?? {ROOT}/task-one.md" in git(tmp_path, "status", "--short", "-uall")
 
@@ -318,6 +319,18 @@ def test_status(w: Workspace, host: FakeHost) -> None:
 
 
 # -- upkeep
+
+
+def test_status_names_what_is_blocked_also_when_others_are_ready(w: Workspace) -> None:
+    for name, needed in {"a": [], "b": ["a"], "c": ["b"], "lost": ["nothing"], "free": []}.items():
+        w.tasks.create(name, id=name, depends_on=needed)
+    assert [item["task_id"] for item in w.status()["waiting"]] == ["lost"]
+    w.tasks.claim("a", heartbeat=False).fail("no")
+    w.tasks.update("a", {"status": "dead"})
+    assert w.status()["waiting"] == [
+        {"task_id": "b", "reasons": ["it is blocked: it depends on task a, which is dead"]},
+        {"task_id": "lost", "reasons": ["it depends on task nothing, which does not exist"]},
+    ]
 
 
 def test_archiving(w: Workspace, host: FakeHost) -> None:

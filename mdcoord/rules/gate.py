@@ -34,9 +34,12 @@ def require_gate(task: str, fields: Mapping[str, Value], attempt: int) -> None:
         None: "has not been checked in this attempt",
         "skipped": "could not be checked: no check could be run",
     }
+    hint = f"run `mdcoord quality run --task {task}`, correct what it finds, then complete it"
+    if verdict == "skipped":
+        hint = f"install the tools or set the commands (`mdcoord config set quality.tests …`), {hint}"
     raise GateNotPassed(
         f"task-{task} cannot be completed: it {told.get(verdict, 'did not pass the quality gate')}",
-        hint=f"run `mdcoord quality run --task {task}`, correct what it finds, then complete it",
+        hint=hint,
         task=task,
         attempt=attempt,
         verdict=verdict,

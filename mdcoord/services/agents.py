@@ -31,6 +31,7 @@ class Agents(Documents[Agent]):
     """
 
     kind = "agent"
+    missing = "`mdcoord agent register {name}` makes it known, `mdcoord agent list` shows who is"
 
     def __init__(self, env: Env) -> None:
         super().__init__(env)

@@ -45,6 +45,8 @@ class Documents(Generic[R]):
     """The documents of one kind."""
 
     kind: ClassVar[str]
+    missing: ClassVar[str] = ""
+    """What to do about a `{name}` that no document has, where it may be more than a slip."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
@@ -141,9 +143,10 @@ class Documents(Generic[R]):
     def _key(self, name: str) -> Key:
         try:
             return self._backend.resolve(self.kind, name)
-        except NotFound:
+        except NotFound as error:
             archived = Key.of(self.kind, name).name
             if archived not in self._backend.archived():
+                error.hint = self.missing.format(name=name) or error.hint
                 raise
             raise NotFound(
                 f"{archived} is in the archive",

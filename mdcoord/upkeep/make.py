@@ -45,7 +45,11 @@ _EPHEMERAL: Final = (
 )
 """With `/*`, since git does not look into a folder that is ignored itself: the `!` lines would do nothing."""
 
-_TRACKED: Final = ("# Locks and leases of mdcoord", f".claude/coordination/{STATE}/")
+_TRACKED: Final = (
+    "# Locks, leases and unfinished files of mdcoord",
+    f".claude/coordination/{STATE}/",
+    ".claude/**/.mdc-*.tmp",
+)
 
 
 _TRACKING: Final = frozenset([_TRACKED[1], "/" + _TRACKED[1]])

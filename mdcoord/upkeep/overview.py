@@ -10,11 +10,11 @@ from mdcoord.backends.base import Backend
 from mdcoord.host import Host
 from mdcoord.model import KINDS, Value
 from mdcoord.records import Agent, Task
-from mdcoord.rules.readiness import OPEN, rank
+from mdcoord.rules.readiness import OPEN, UNDONE, dependencies, rank, statuses
 from mdcoord.rules.standing import IN_PROGRESS, Rules, standing
 
 EXPLAINED: Final = 5
-"""Of how many pending tasks the obstacles are told when no task is ready."""
+"""Of how many pending tasks the obstacles are told."""
 
 Why = Callable[[str], Sequence[str]]
 """Why the task with this id cannot be claimed, each reason a phrase."""
@@ -25,8 +25,8 @@ def overview(
 ) -> dict[str, Value]:
     """Counts of tasks by status, how many are ready, agents, claims, and what is stale or unreadable.
 
-    `waiting` says of the first pending tasks why they cannot be claimed, unless some task is ready; `dead`
-    names the dead letters.
+    `waiting` says of the first pending tasks why they cannot be claimed; when some task is ready, only of
+    those that depend on one that ended badly or does not exist. `dead` names the dead letters.
     """
     ready = sum(task.ready for task in tasks)
     return {
@@ -34,7 +34,7 @@ def overview(
         "ready": ready,
         "agents": [_agent(agent) for agent in agents],
         "claims": [_claim(backend, host, rules, task) for task in tasks if task.status == IN_PROGRESS],
-        "waiting": [] if ready else _waiting(tasks, why),
+        "waiting": _waiting(tasks, why, blocked=ready > 0),
         "dead": [task.id for task in tasks if task.status == "dead"],
         "stale": [record.key.name for record in (*tasks, *agents) if record["_stale"]],
         "channels": [*backend.channels()],
@@ -74,8 +74,15 @@ def _claim(backend: Backend, host: Host, rules: Rules, task: Task) -> dict[str, 
     }
 
 
-def _waiting(tasks: Sequence[Task], why: Why) -> list[Value]:
+def _waiting(tasks: Sequence[Task], why: Why, *, blocked: bool) -> list[Value]:
+    known = statuses([task.record for task in tasks])
     pending = sorted((task for task in tasks if task.status in OPEN), key=lambda task: rank(task.fields))
+    if blocked:
+        pending = [
+            task
+            for task in pending
+            if any(known.get(other, "dead") in UNDONE for other in dependencies(task.fields))
+        ]
     return [{"task_id": task.id, "reasons": [*why(task.id)]} for task in pending[:EXPLAINED]]
 
 

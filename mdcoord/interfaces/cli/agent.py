@@ -11,7 +11,7 @@ from mdcoord.interfaces.cli.details import details
 from mdcoord.interfaces.cli.options import list_options, named, pairs_argument, words
 from mdcoord.interfaces.cli.output import put, put_all
 from mdcoord.interfaces.cli.values import flat
-from mdcoord.interfaces.cli.warning import warn
+from mdcoord.interfaces.cli.warning import notice, warn
 from mdcoord.records import Agent
 
 HEADS = ("AGENT", "STATUS", "PRESENCE", "LAST SEEN", "TASKS", "WORKLOAD", "BREAKER", "CAN", "TYPE")
@@ -69,6 +69,9 @@ def register(
         pid=pid,
     )
     put(call, found.as_dict(), f"{found.id} is {found.status}")
+    if found.presence == "offline":
+        doubt = f"process {pid} is not running here" if pid else f"its status is {found.status}"
+        notice(call, "offline", f"{found.id} counts as offline: {doubt}", message=doubt)
 
 
 @verb("heartbeat", example="mdcoord agent heartbeat --agent ai-engineer")
@@ -95,7 +98,7 @@ def listing(call: Call, where: str | None, sort: str | None, limit: int | None) 
     workspace = call.workspace()
     found = workspace.agents.list(where, sort=sort, limit=limit)
     put_all(call, found, HEADS, _row, empty="no agents")
-    warn(call, workspace, "agent", where, found=found)
+    warn(call, workspace, "agent", where, sort, found=found)
 
 
 @verb("show", example="mdcoord agent show ai-engineer")

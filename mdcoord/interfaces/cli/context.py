@@ -89,4 +89,4 @@ def listing(call: Call, where: str | None, sort: str | None, limit: int | None) 
         ),
         empty="no contexts",
     )
-    warn(call, workspace, "context", where, found=contexts)
+    warn(call, workspace, "context", where, sort, found=contexts)

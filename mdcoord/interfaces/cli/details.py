@@ -47,7 +47,7 @@ def _listed(items: list[Any]) -> str:
 
 
 def _mapped(value: Mapping[str, Any]) -> str:
-    return "\n".join(f"{name}: {cell(item)}" for name, item in value.items())
+    return "\n".join(f"{name}: {cell(item)}" for name, item in value.items() if item is not None)
 
 
 def inline(item: Any) -> str:

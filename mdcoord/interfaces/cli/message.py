@@ -99,7 +99,7 @@ def listing(
     to = None if everything or mine else workspace.agent
     found = messages.list(where, to=to, sender=sender, type=type, pending=pending, sort=sort, limit=limit)
     put_all(call, found, HEADS, _row, empty="no messages")
-    warn(call, workspace, "message", where, found=found)
+    warn(call, workspace, "message", where, sort, found=found)
     _told(workspace, found)
 
 

@@ -64,7 +64,7 @@ def show(call: Call, name: str | None) -> None:
         workspace.metrics.list(),
         ("METRICS", "UPDATED", "VALUES"),
         lambda found: (found.id, age(found.last_updated), inline(found.latest)),
-        empty="no metrics",
+        empty="no metrics are recorded (see also `metrics show agents` and `metrics show coordination`)",
     )
     warn(call, workspace, "metrics")
 

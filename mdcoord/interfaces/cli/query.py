@@ -51,14 +51,13 @@ def query(
     workspace = call.workspace()
     chosen = select or (None if call.json or count else DEFAULT[kind])
     found = workspace.query(kind, where, sort=sort, limit=limit, channel=channel)
-    if kind != "events":
-        asked = [*(select or "").split(","), *(name.strip().lstrip("-") for name in (sort or "").split(","))]
-        warn_of_fields(call, kind, asked, found)
+    if select and kind != "events":
+        warn_of_fields(call, kind, select.split(","), found)
     if count:
         put(call, {"count": len(found)}, str(len(found)))
         return
     rows = [choose(row, chosen) for row in found] if chosen else found
-    warn(call, workspace, kind, where, found=found)
+    warn(call, workspace, kind, where, sort, found=found)
     heads = (chosen or "").split(",")
     put_all(call, rows, heads, lambda row: _cells(row), empty="nothing found")
 

@@ -19,11 +19,18 @@ LISTED = 600.0
 
 
 def warn(
-    call: Call, workspace: Workspace, kind: str, where: str | None = None, *, found: Sequence[object] = ()
+    call: Call,
+    workspace: Workspace,
+    kind: str,
+    where: str | None = None,
+    sort: str | None = None,
+    *,
+    found: Sequence[Any] = (),
 ) -> None:
     """Name the files of a kind that cannot be read, which hold up nobody; with --json as one object each.
 
-    Where a query found nothing, also name its fields that no record has: mostly texts without their quotes.
+    Where a query found nothing, also name its fields that no record has: mostly texts without their quotes;
+    and always those of `sort` that none of the records `found` has.
     """
     for file in workspace.unreadable(kind, max_age=LISTED):
         text = f"left out: {located(file.path, file.line, file.message)}"
@@ -33,6 +40,8 @@ def warn(
         for name in _unknown(workspace, kind, where):
             message, hint = f"no {kind} has a field {name!r}", "a text stands in quotes"
             notice(call, "unknown_field", f"{message} ({hint})", field=name, message=message, hint=hint)
+    if sort is not None and kind != "events":
+        warn_of_fields(call, kind, [name.strip().lstrip("-") for name in sort.split(",")], found)
 
 
 def warn_of_fields(call: Call, kind: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:

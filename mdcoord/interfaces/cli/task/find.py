@@ -42,7 +42,7 @@ def listing(
 ) -> None:
     """List tasks. Without a filter, those that are not completed or cancelled.
 
-    With --agent only those of that agent.
+    With --agent only those of that agent; with --ready those that it may claim.
     """
     workspace = call.workspace()
     listed = found = workspace.tasks.list(where, sort=sort)
@@ -56,12 +56,14 @@ def listing(
     elif where is None and not everything:
         hidden.update(task.status for task in found if task.status in HIDDEN)
         found = [task for task in found if task.status not in HIDDEN]
-    if call.named_agent:
-        found = [task for task in found if task.assigned_agent == call.named_agent]
     if ready:
         found = [task for task in found if task.ready]
+    if ready and (agent := call.named_agent):
+        found = [task for task in found if not workspace.tasks.why(task.id, agent=agent)]
+    elif call.named_agent:
+        found = [task for task in found if task.assigned_agent == call.named_agent]
     put_all(call, found[:limit], HEADS, _row, empty="no tasks")
-    warn(call, workspace, "task", where, found=listed)
+    warn(call, workspace, "task", where, sort, found=listed)
     if hidden and not call.json:
         note(f"({', '.join(f'{count} {name}' for name, count in sorted(hidden.items()))}: see --all)")
 
@@ -103,6 +105,10 @@ def _claim(task: Task) -> dict[str, Any]:
     from mdcoord.interfaces.cli.ages import left
 
     holder = task.record.lease.holder if task.record.lease else None
-    if holder is None or not holder.session:
+    if holder is not None and holder.session:
+        return {"claim": f"{holder.agent} (session {holder.session}), {left(holder.expires_at)}"}
+    if task.status != "in_progress":
         return {}
-    return {"claim": f"{holder.agent} (session {holder.session}), {left(holder.expires_at)}"}
+    from mdcoord.rules.leases import unknown_claim
+
+    return {"claim": "none is known here: " + unknown_claim(task.assigned_agent or "", task.id)[1]}

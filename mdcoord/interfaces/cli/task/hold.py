@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mdcoord.errors import ClaimLost
-from mdcoord.interfaces.cli.ages import left
+from mdcoord.interfaces.cli.ages import age, left
 from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.options import named, op_option, set_option, text_of, token_option, words
@@ -110,7 +110,12 @@ def _mine(call: Call, token: str | None) -> Iterator[None]:
 
 
 def _ended(call: Call, task: Task) -> None:
-    put(call, task.as_dict(), f"{task.id} is {task.status}")
+    more, pause = "", age(task.get("not_before"))
+    if task.status == "dead":
+        more = f": no attempt is left (mdcoord task retry {task.id})"
+    elif task.status == "pending" and pause.startswith("in "):
+        more = f", to be tried again {pause}"
+    put(call, task.as_dict(), f"{task.id} is {task.status}{more}")
 
 
 def _claim(task: Task) -> dict[str, Any]:

@@ -39,8 +39,11 @@ def assign(call: Call, id: str | None, to: str | None, strategy: str | None) -> 
         tasks.assign_all(strategy=strategy),
         ("ID", "AGENT", "TITLE"),
         lambda task: (task.id, task.assigned_agent or "", task.title or ""),
-        empty="nothing to assign, or nobody to assign it to",
+        empty="nothing was assigned",
     )
+    left = [task.id for task in tasks.list("_ready = true") if not task.assigned_agent]
+    if left and not call.json:
+        note(f"({len(left)} more are ready; nobody who is there can do them and has room: see `agent list`)")
 
 
 @verb("graph", example="mdcoord task graph --mermaid")

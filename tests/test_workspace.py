@@ -195,8 +195,8 @@ def test_nothing_to_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         Workspace.open()
     with pytest.raises(NotFound):
         Workspace.open(tmp_path)
-    with pytest.raises(UsageError):
-        Workspace.open("redis://localhost")
+    with pytest.raises(BackendUnavailable):
+        Workspace.open("redis://localhost:1")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""Many processes want the same: each gets its own, and nothing is lost."""
+"""Many processes want the same: each gets its own, and nothing is lost, in a folder and in Redis."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from processes import run_all
+from redis_servers import Server, some_binary
 
+from mdcoord.backends.base import Backend
 from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.errors import AlreadyExists, NothingReady
 from mdcoord.model import Change, Key
@@ -25,24 +27,46 @@ Claimed = list[tuple[str, int]]
 """Tasks and attempts."""
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
+Place = Path | str
+"""A folder, or the address of a server."""
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    server = Server(some_binary())
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["markdown", "redis"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "redis":
+        url: str = request.getfixturevalue("server").url(f"{tmp_path.name}:")
+        return url
     folder = tmp_path / "root"
     folder.mkdir()
     return folder
 
 
-def opened(root: Path, agent: str, session: str) -> Workspace:
-    return Workspace(MarkdownBackend(root, durability="none"), agent=agent, session=session)
+def store_at(root: Place) -> Backend:
+    if isinstance(root, Path):
+        return MarkdownBackend(root, durability="none")
+    from mdcoord.backends.redis.store import RedisBackend
+
+    return RedisBackend(root)
 
 
-def make_tasks(root: Path, count: int) -> None:
-    store = MarkdownBackend(root, durability="none")
+def opened(root: Place, agent: str, session: str) -> Workspace:
+    return Workspace(store_at(root), agent=agent, session=session)
+
+
+def make_tasks(root: Place, count: int) -> None:
+    store = store_at(root)
     for number in range(count):
         store.create("task", {"title": f"Task {number}", "status": "pending"}, name=f"{number:04}")
 
 
-def work_off(root: Path, agent: str, session: str) -> Claimed:
+def work_off(root: Place, agent: str, session: str) -> Claimed:
     """Claim and complete tasks until none is ready; every tenth is given back at the first attempt."""
     claimed: Claimed = []
     with opened(root, agent, session) as workspace:
@@ -63,7 +87,7 @@ def work_off(root: Path, agent: str, session: str) -> Claimed:
     [(500, "agent-{}"), (200, "everybody")],
     ids=["many agents", "one agent, many sessions"],
 )
-def test_every_attempt_has_one_claimant(root: Path, tmp_path: Path, tasks: int, agent: str) -> None:
+def test_every_attempt_has_one_claimant(root: Place, tmp_path: Path, tasks: int, agent: str) -> None:
     make_tasks(root, tasks)
     jobs = [
         lambda n=number: work_off(root, agent.format(n), f"session-{n}")  # type: ignore[misc]
@@ -113,30 +137,30 @@ def _command(environment: dict[str, str], *arguments: str) -> subprocess.Complet
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_no_edit_of_one_document_is_lost(root: Path, tmp_path: Path) -> None:
-    edits = 200
+def test_no_edit_of_one_document_is_lost(root: Place, tmp_path: Path) -> None:
+    edits = 200 if isinstance(root, Path) else 50
     make_tasks(root, 1)
 
     def edit(process: int) -> int:
-        store = MarkdownBackend(root, durability="none")
+        store = store_at(root)
         for number in range(edits):
             change = Change(set={(f"field_{process}", f"edit_{number}"): number})
             store.write(Key("task", "0000"), change, wait=120)
         return edits
 
     assert run_all([lambda p=p: edit(p) for p in range(PROCESSES)], tmp_path) == [edits] * PROCESSES  # type: ignore[misc]
-    fields = MarkdownBackend(root).read(Key("task", "0000")).fields
+    fields = store_at(root).read(Key("task", "0000")).fields
     wanted = {f"edit_{number}": number for number in range(edits)}
     assert {process: fields[f"field_{process}"] for process in range(PROCESSES)} == dict.fromkeys(
         range(PROCESSES), wanted
     )
 
 
-def test_one_of_many_creators_wins(root: Path, tmp_path: Path) -> None:
+def test_one_of_many_creators_wins(root: Place, tmp_path: Path) -> None:
     rounds = 40
 
     def create(process: int) -> list[int]:
-        store, won = MarkdownBackend(root, durability="none"), []
+        store, won = store_at(root), []
         for number in range(rounds):
             try:
                 store.create("task", {"title": f"by {process}"}, name=f"same-{number}")
@@ -148,6 +172,6 @@ def test_one_of_many_creators_wins(root: Path, tmp_path: Path) -> None:
     jobs: list[Callable[[], list[int]]] = [lambda p=p: create(p) for p in range(PROCESSES)]  # type: ignore[misc]
     results = run_all(random.Random(1).sample(jobs, len(jobs)), tmp_path)
     assert sorted(number for result in results for number in result) == [*range(rounds)]
-    store = MarkdownBackend(root)
+    store = store_at(root)
     titles = Counter(store.read(Key("task", f"same-{number}")).fields["title"] for number in range(rounds))
     assert titles.total() == rounds

@@ -30,7 +30,7 @@ def fill(store: MarkdownBackend, count: int) -> None:
 def settle(store: MarkdownBackend, patch: pytest.MonkeyPatch) -> None:
     """List once as if all files were old enough to be believed."""
     with patch.context() as earlier:
-        earlier.setattr(catalog, "_RACY", -(10**12))
+        earlier.setattr(catalog, "RACY", -(10**12))
         store.list("task")
 
 
@@ -53,8 +53,8 @@ def test_what_is_unchanged_for_long_is_not_read_again(
 
 def test_nothing_young_is_believed(store: MarkdownBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(store, 2)
-    stamps = dict(catalog._stamps(store.location, "task-"))
-    monkeypatch.setattr(catalog, "_stamps", lambda *_: list(stamps.items()))  # a clock that stands still
+    stamps = dict(catalog.stamps(store.location, "task-"))
+    monkeypatch.setattr(catalog, "stamps", lambda *_: list(stamps.items()))  # a clock that stands still
     assert titles(store) == ["Task 000", "Task 001"]
     rewrite(Path(store.location, "task-001.md"), "Task 001", "Task 999")
     assert titles(store) == ["Task 000", "Task 999"]

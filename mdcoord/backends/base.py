@@ -21,10 +21,12 @@ import base64
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import count
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 from mdcoord.errors import AlreadyExists, InvalidName, NotFound, UsageError
 from mdcoord.host import Host
@@ -93,6 +95,28 @@ class Copy:
     fields: Mapping[str, Value] | None = None
     lease: Any = None
     archived: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Names the text and the lease."""
+        lease = repr(self.lease.as_dict()) if self.lease is not None else ""
+        return sha256(f"{lease}\0{self.text}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Gate(Protocol):
+    """Who moves a workspace away, while nobody else writes."""
+
+    def keep(self) -> None:
+        """Say that the move is still going on; at least every 30 seconds. Raises Busy when it took too long.
+
+        Then others write again, and it has to begin anew.
+        """
+
+    def leave(self, place: str) -> None:
+        """Say where the workspace lives from now on: whoever reads or writes here is told (see `Moved`).
+
+        Raises Busy like `keep`; then nothing was changed.
+        """
 
 
 class Backend(ABC):
@@ -212,6 +236,34 @@ class Backend(ABC):
         Makes the channel, also for no events. The cursors are new, and so may be the ids that begin with
         `hand-`: they tell a place. Nothing is compared with what is there. Raises UsageError, Busy.
         """
+
+    def copy(self, key: Key) -> Copy | Unreadable | None:
+        """One document as `copies` gives it; None where there is none."""
+        return next((copy for copy in self.copies(key.kind) if copy.key == key), None)
+
+    def marks(self, kind: str) -> Mapping[str, Value]:
+        """For every document of a kind, by id, a value that is another one once it or its lease changed.
+
+        None where that cannot be told for sure.
+        """
+        copies = self.copies(kind)
+        return {copy.key.id: copy.digest if isinstance(copy, Copy) else None for copy in copies}
+
+    def topics(self) -> Sequence[str]:
+        """The topics of which there are memos, sorted."""
+        raise _stays(self)
+
+    def moving(self, wait: float = DEFAULT_WAIT) -> AbstractContextManager[Gate]:
+        """Keep everybody from writing, for a moment, so that the last changes can be copied.
+
+        Whoever writes waits; reads go on. `Gate.leave` ends it for good, the end of the block without it
+        lets all go on here, and so does the death of this process. `wait` is the longest time in seconds to
+        wait for a write that has begun. Raises Busy, Moved, UsageError for a store that cannot be left.
+        """
+        raise _stays(self)
+
+    def arrive(self) -> None:  # noqa: B027  # most stores need not be told
+        """The workspace lives here from now on, also where it had moved away from here before."""
 
     # -- events
 
@@ -364,6 +416,13 @@ def names(value: Value, key: Key) -> bool:
         return Key.of(key.kind, str(value)) == key
     except UsageError:
         return False
+
+
+def _stays(backend: Backend) -> UsageError:
+    return UsageError(
+        f"a workspace cannot be moved away from {backend.name}",
+        hint="export it, and import it elsewhere: mdcoord export, mdcoord import",
+    )
 
 
 def random_name() -> str:

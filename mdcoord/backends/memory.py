@@ -278,6 +278,10 @@ class MemoryBackend(Backend):
             found = sorted(key for key in self._memos if key.kind == kind)
         return {key.id: json.loads(self._memos.get(key, "null")) for key in found}
 
+    def topics(self) -> Sequence[str]:
+        with self._guard:
+            return sorted({key.kind.removeprefix("memo/") for key in self._memos})
+
     def keep(self, topic: str, name: str, revise: Revise, *, wait: float = DEFAULT_WAIT) -> Value:
         key = _memo_key(topic, name)
         with self._locked(key, wait):

@@ -92,12 +92,12 @@ def no_fence(patch: Patch) -> None:
 
 
 def modification_time_trusted(patch: Patch) -> None:
-    stamps = catalog._stamps
+    stamps = catalog.stamps
 
     def by_time(folder: str, prefix: str) -> Any:
         for name, _ in stamps(folder, prefix):
             info = os.stat(os.path.join(folder, name))
             yield name, (info.st_mtime_ns, info.st_size, info.st_ino)
 
-    patch.setattr(catalog, "_stamps", by_time)
-    patch.setattr(catalog, "_RACY", -(10**18))
+    patch.setattr(catalog, "stamps", by_time)
+    patch.setattr(catalog, "RACY", -(10**18))

@@ -21,7 +21,7 @@ from mdcoord.errors import BackendUnavailable, Busy, InvalidDocument
 from mdcoord.model import Key, Record, Value
 
 _FORMAT: Final = 3
-_RACY: Final = 3_000_000_000
+RACY: Final = 3_000_000_000
 """Nanoseconds that a stamp must be old to be trusted."""
 _WORTH_SAVING: Final = 50
 
@@ -100,7 +100,7 @@ class Catalog:
         if known is None:
             known = self._saved(kind)
         fresh: dict[str, Entry] = {}
-        for name, signature in _stamps(self._files.root, kind + "-"):
+        for name, signature in stamps(self._files.root, kind + "-"):
             entry = known.get(name)
             if entry is None or entry.signature != signature or not entry.trusted:
                 entry = self._read(Key(kind, name[len(kind) + 1 : -3]), signature, entry)
@@ -111,7 +111,7 @@ class Catalog:
         self._looked[kind] = started
 
     def _read(self, key: Key, signature: Signature, before: Entry | None) -> Entry | None:
-        trusted = time.time_ns() - signature[0] > _RACY
+        trusted = time.time_ns() - signature[0] > RACY
         record: Record | Unreadable
         try:
             known = before.record if before and isinstance(before.record, Record) else None
@@ -192,7 +192,7 @@ def _sum(data: bytes | memoryview) -> bytes:
     return zlib.crc32(data).to_bytes(4, "big")
 
 
-def _stamps(folder: str, prefix: str) -> Iterator[tuple[str, Signature]]:
+def stamps(folder: str, prefix: str) -> Iterator[tuple[str, Signature]]:
     """Name and signature of every document file of a kind."""
     try:
         entries = os.scandir(folder)

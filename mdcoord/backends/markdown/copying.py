@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 
 from mdcoord.backends.base import Copy, Unreadable
+from mdcoord.backends.markdown.catalog import RACY, Signature, stamps
 from mdcoord.backends.markdown.fileio import FileIO, translated
 from mdcoord.backends.markdown.reader import Reader
 from mdcoord.errors import BackendUnavailable, InvalidDocument, InvalidName
 from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Scribe
 from mdcoord.model import Key
+
+Mark = tuple[Signature, Signature] | None
 
 
 class Copies:
@@ -25,15 +29,36 @@ class Copies:
     def in_use(self, kind: str) -> Iterator[Copy | Unreadable]:
         """The documents of a kind, by id, with saves that are still to be merged."""
         for name in self._names(self._files.root, kind):
-            key = Key(kind, name[len(kind) + 1 :])
+            copy = self.of(Key(kind, name[len(kind) + 1 :]))
+            if copy is not None:
+                yield copy
+
+    def of(self, key: Key) -> Copy | Unreadable | None:
+        """One document; None where there is none."""
+        try:
+            found = self._reader.find(key, lambda: self._files.peek(key.name))
+        except FileNotFoundError:
+            return None
+        except (InvalidDocument, BackendUnavailable):
+            return next(self._as_it_is(key, self._reader.path(key)), None)
+        return Copy(key, found.draft.text, found.draft.fields, found.state.lease)
+
+    def marks(self, kind: str) -> dict[str, Mark]:
+        """For each document of a kind, how its file and its lease's are marked by the system.
+
+        None while a mark is young: two changes can share it.
+        """
+        marks: dict[str, Mark] = {}
+        settled = time.time_ns() - RACY
+        for name, document in stamps(self._files.root, kind + "-"):
             try:
-                found = self._reader.find(key, lambda key=key: self._files.peek(key.name))  # type: ignore[misc]
+                info = os.stat(self._files.lock_path(name[:-3]))
+                lease = (info.st_ctime_ns, info.st_size, info.st_ino)
             except FileNotFoundError:
-                continue
-            except (InvalidDocument, BackendUnavailable):
-                yield from self._as_it_is(key, self._reader.path(key))
-            else:
-                yield Copy(key, found.draft.text, found.draft.fields, found.state.lease)
+                lease = (0, 0, 0)
+            good = max(document[0], lease[0]) < settled
+            marks[name[len(kind) + 1 : -3]] = (document, lease) if good else None
+        return marks
 
     def archived(self, folder: str, kind: str) -> Iterator[Copy | Unreadable]:
         """The documents of a kind in the archive, by their names there."""

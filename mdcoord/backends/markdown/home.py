@@ -72,6 +72,11 @@ class Home:
         """Say where the workspace lives from now on. Raises BackendUnavailable, NotDurable."""
         self._say(Said(place))
 
+    leave = remember
+
+    def keep(self) -> None:
+        """Nothing to do: the move lasts as long as its process."""
+
     def require_here(self) -> None:
         """Raise Moved when the workspace lives elsewhere."""
         said = self._look()

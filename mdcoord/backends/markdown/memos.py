@@ -41,6 +41,15 @@ class Memos:
         found = {name: _load(os.path.join(folder, name)) for name in names}
         return {name: value for name, value in found.items() if value is not None}
 
+    def topics(self) -> list[str]:
+        """The topics of which there are memos, sorted."""
+        folder = os.path.join(self._files.state, FOLDER)
+        try:
+            with translated(folder):
+                return sorted(topic for topic in os.listdir(folder) if self.all(topic))
+        except FileNotFoundError:
+            return []
+
     def keep(self, topic: str, name: str, revise: Revise, wait: float) -> Value:
         """Change a memo under its lock. Raises InvalidName, Busy, BackendUnavailable."""
         path = self._path(topic, name)

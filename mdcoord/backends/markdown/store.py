@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,7 @@ from mdcoord.backends.base import (
     Copy,
     Decide,
     Event,
+    Gate,
     Listing,
     Revise,
     Unreadable,
@@ -28,7 +30,7 @@ from mdcoord.backends.markdown.catalog import Catalog
 from mdcoord.backends.markdown.copying import Copies, archived_key
 from mdcoord.backends.markdown.fileio import FileIO, translated
 from mdcoord.backends.markdown.history import History, version_of
-from mdcoord.backends.markdown.home import Home, here, here_to_the_end
+from mdcoord.backends.markdown.home import HERE, Home, here, here_to_the_end
 from mdcoord.backends.markdown.memos import Memos
 from mdcoord.backends.markdown.reader import Found, Reader, State, nothing
 from mdcoord.backends.markdown.writer import Writer, noticing, require, taken
@@ -266,6 +268,20 @@ class MarkdownBackend(Backend):
         found = Copies(self._files, self._scribe, self._reader)
         return found.archived(self._archive_folder(), kind) if archived else found.in_use(kind)
 
+    @here
+    def copy(self, key: Key) -> Copy | Unreadable | None:
+        return Copies(self._files, self._scribe, self._reader).of(key)
+
+    @here
+    def marks(self, kind: str) -> Mapping[str, Value]:
+        return Copies(self._files, self._scribe, self._reader).marks(kind)
+
+    def moving(self, wait: float = DEFAULT_WAIT) -> AbstractContextManager[Gate]:
+        return self.home.closed(wait)
+
+    def arrive(self) -> None:
+        self.home.remember(HERE)
+
     def put(self, copy: Copy, expect: Expect = ABSENT) -> str:
         self._prepare()
         key, data = Key.of(*copy.key), copy.text.encode()
@@ -366,6 +382,10 @@ class MarkdownBackend(Backend):
     @here
     def memos(self, topic: str) -> Mapping[str, Value]:
         return self._memos.all(topic)
+
+    @here
+    def topics(self) -> Sequence[str]:
+        return self._memos.topics()
 
     def keep(self, topic: str, name: str, revise: Revise, *, wait: float = DEFAULT_WAIT) -> Value:
         self._prepare()

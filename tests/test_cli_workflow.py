@@ -78,12 +78,13 @@ def work(*names: str, result: Any = "done") -> None:
 def test_running_a_file(mdcoord: Mdcoord) -> None:
     assert run(mdcoord) == (0, "release-1.0: 3 of 3 tasks made now\n", "")
     again = run(mdcoord, "--json").json
-    assert again["_made"] == {"tasks": [], "differences": [], "begun": []}
+    assert again["_made"] == {"tasks": [], "changed": [], "differences": [], "begun": []}
     assert (again["_id"], again["status"], again["steps_total"]) == ("release-1.0", "pending", 3)
     Path("release.md").write_text(DEFINITION.replace("priority: 5", "priority: 6"))
     changed = run(mdcoord)
-    assert (
-        changed.err == "mdcoord: left as it is: task release-1.0-compile has priority 5, the definition 6\n"
+    assert changed.err == (
+        "mdcoord: left as it is: task release-1.0-compile has priority 5, the definition 6\n"
+        "(--update changes those of them that are pending)\n"
     )
     told = json.loads(run(mdcoord, "--json").err)
     assert told == {
@@ -93,6 +94,19 @@ def test_running_a_file(mdcoord: Mdcoord) -> None:
         "wanted": 6,
         "found": 5,
     }
+
+
+def test_bringing_tasks_up_to_date(mdcoord: Mdcoord) -> None:
+    run(mdcoord)
+    Path("release.md").write_text(DEFINITION.replace("priority: 5", "priority: 6"))
+    done = run(mdcoord, "--update")
+    assert done == (0, "release-1.0: 0 of 3 tasks made now\n  release-1.0-compile: priority is 6 now\n", "")
+    Path("release.md").write_text("---\nworkflow: release-1.0\nphases: [{phase: new, tasks: [A]}]\n---\n")
+    left = mdcoord("workflow", "run", "release.md", "--update").err.splitlines()
+    assert left[0] == (
+        "mdcoord: left as it is: task release-1.0-compile is not in this definition; to do without it: "
+        "mdcoord task update release-1.0-compile --set status=cancelled --set allow_failure=true"
+    )
 
 
 def test_running_standard_input(mdcoord: Mdcoord) -> None:
@@ -214,6 +228,11 @@ def test_progress_is_shown_as_it_is_and_written_when_asked(mdcoord: Mdcoord) -> 
     assert mdcoord("progress", "show").out.splitlines()[1].split()[:4] == [
         *("release-1.0", "in_progress", "33%", "build")
     ]
+    assert mdcoord("progress").out == mdcoord("progress", "show").out
+    assert mdcoord("progress", "--json").json["progress"] == 0.33
+    shown = [line.strip() for line in mdcoord("progress", "show", "release-1.0").out.splitlines()]
+    assert {"progress      33%", "- build: in_progress, 1/2", "- check: pending, 0/1"} < {*shown}
+    assert mdcoord("progress", "nothing").code == 2
     assert "steps_done: 1" not in path.read_text().split("phase: build\nprogress")[-1]
     assert mdcoord("progress", "refresh").out.splitlines()[1].split() == [
         *("release-1.0", "in_progress", "33%")

@@ -31,6 +31,7 @@ from mdcoord.errors import (
     UsageError,
 )
 from mdcoord.model import Key, Record
+from mdcoord.rules.acceptance import criteria
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -170,6 +171,57 @@ def test_a_difference_that_was_settled_is_told_no_more(w: Workspace) -> None:
     assert w.workflows.run(changed).made.differences == []
     w.tasks.update("w-one", {"title": "By hand"})
     assert w.workflows.run(changed).made.differences == []
+
+
+def test_pending_tasks_become_what_a_changed_definition_says(w: Workspace) -> None:
+    first = TaskDef("One", priority=4, acceptance=["x", "y"], context=["a.md"], needs=["c"], timeout="1h")
+    w.workflows.run(Definition("w", [Phase("a", [first, "Two", "Three"]), Phase("b", ["Four"])]))
+    w.tasks.accept("w-one", "y")
+    work(w, "w-two")
+    w.tasks.claim("w-three", heartbeat=False)
+    one = TaskDef("The one", "one", acceptance=["y", "z"], needs=["d"], fields={"extra": {"k": 0}})
+    rest = [TaskDef("Two", priority=1), TaskDef("Three", priority=1)]
+    four = TaskDef("Four", depends_on=["one"], priority=2)
+    changed = Definition("w", [Phase("a", [one, *rest]), Phase("b", [four])])
+    left = w.workflows.run(changed).made
+    assert left.changed == []
+    made = w.workflows.run(changed, update=True).made
+    assert {(found.task_id, found.field) for found in made.changed} == {
+        *(("w-one", name) for name in ("title", "priority", "acceptance", "context", "needs", "timeout")),
+        *(("w-one", "extra"), ("w-four", "priority")),
+    }
+    assert [(found.task_id, found.field) for found in made.differences] == [
+        ("w-two", "priority"),
+        ("w-three", "priority"),
+    ]
+    task = w.tasks.get("w-one")
+    assert (task.title, task.priority, task.context, task.needs) == ("The one", 0, [], ["c", "d"])
+    assert (task.fields["extra"], "timeout" in task.fields) == ({"k": 0}, False)
+    assert [(one.text, one.done) for one in criteria(task.fields)] == [("y", True), ("z", False)]
+    assert w.workflows.run(changed, update=True).made.changed == []
+    w.tasks.release("w-three")
+    w.tasks.update("w-two", {"priority": 1})
+    assert [found.task_id for found in w.workflows.run(changed, update=True).made.changed] == ["w-three"]
+    w.tasks.update("w-one", {"priority": 9})  # on purpose, and the definition did not change since
+    assert w.workflows.run(changed, update=True).made.changed == []
+
+
+def test_a_task_stays_in_its_phase_and_phases_stay_in_their_order(w: Workspace) -> None:
+    w.workflows.run(Definition("w", [Phase("a", ["One", "Two"]), Phase("b", ["Three"])]))
+    moved = Definition("w", [Phase("a", ["One"]), Phase("b", ["Three", "Two"])])
+    for update in (False, True):
+        again = w.workflows.run(moved, update=update)
+        assert [found.describe() for found in again.made.differences] == [
+            'task w-two has phase "a", the definition "b"'
+        ]
+        assert [phase.tasks for phase in again.outlook.phases] == [("w-one", "w-two"), ("w-three",)]
+    assert needed(w) == {"w-one": [], "w-two": [], "w-three": ["w-one", "w-two"]}
+    early = TaskDef("New", depends_on=["three"])
+    with pytest.raises(UsageError, match="which is in a later phase"):
+        w.workflows.run(Definition("w", [Phase("a", ["One", "Three", early]), Phase("b", ["Two"])]))
+    with pytest.raises(UsageError, match="in the order a, b, the definition b, a"):
+        w.workflows.run(Definition("w", [Phase("b", ["Three"]), Phase("n", ["New"]), Phase("a", ["One"])]))
+    assert len(w.tasks.list()) == 3
 
 
 def test_a_task_of_an_earlier_phase_that_comes_too_late_is_told(w: Workspace) -> None:

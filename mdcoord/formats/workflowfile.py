@@ -88,7 +88,8 @@ class _Reader:
         try:
             name = normalise_name(name)
         except InvalidName as error:
-            self._wrong(("workflow",), error.message, error.hint)
+            braces = "a parameter of `params:` is written ${name}" if "{" in name else error.hint
+            self._wrong(("workflow",), error.message, braces)
         return Definition(
             name,
             [*self._phases(filled)],
@@ -104,7 +105,9 @@ class _Reader:
         if strange := sorted(set(given) - set(known)):
             raise UsageError(
                 f"{self._file()} has no parameter {strange[0]!r}",
-                hint="it has: " + ", ".join(known) if known else "it has none: add `params:`",
+                hint="it has: " + ", ".join(known)
+                if known
+                else f"it has none: add `params: {{{strange[0]}: null}}`",
             )
         values = {**known, **given}
         if missing := [name for name, value in values.items() if value is None]:

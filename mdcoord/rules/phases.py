@@ -137,11 +137,19 @@ def entries(known: Fields, phases: Iterable[Stage | Any]) -> list[Value]:
 def merged(kept: Sequence[Stage], wanted: Sequence[Stage]) -> list[Stage]:
     """The phases that a workflow has, and those of a definition: its order, and no task is left out.
 
-    A phase that the definition does not have stands behind the one that it stood behind.
+    A phase that the definition does not have stands behind the one that it stood behind. A task stays in the
+    phase in which it is: others wait for it there.
     """
-    before = {stage.name: stage for stage in kept}
+    before = {stage.name: stage.tasks for stage in kept}
+    place = {id: stage.name for stage in kept for id in stage.tasks}
     found = [
-        replace(stage, tasks=_union(before[stage.name].tasks, stage.tasks)) if stage.name in before else stage
+        replace(
+            stage,
+            tasks=_union(
+                before.get(stage.name, ()),
+                [id for id in stage.tasks if place.get(id, stage.name) == stage.name],
+            ),
+        )
         for stage in wanted
     ]
     previous = None
@@ -199,6 +207,21 @@ def begun_after(stages: Sequence[Stage], phase: str, tasks: Tasks) -> list[str]:
     names = [stage.name for stage in stages]
     later = stages[names.index(phase) + 1 :] if phase in names else ()
     return [id for stage in later for id in stage.tasks if id in tasks and _has_begun(tasks[id])]
+
+
+def refuse_another_order(kept: Sequence[Stage], wanted: Sequence[Stage]) -> None:
+    """Raise UsageError where a definition has phases in another order than the workflow has them.
+
+    Tasks of the later one wait for those of the earlier one by now, and would have to wait for each other.
+    """
+    names = [stage.name for stage in wanted]
+    before = [stage.name for stage in kept if stage.name in names]
+    now = [name for name in names if name in before]
+    if before != now:
+        raise UsageError(
+            f"the workflow has its phases in the order {', '.join(before)}, the definition {', '.join(now)}",
+            hint="keep the order, or give the workflow another name",
+        )
 
 
 def refuse_later(stages: Sequence[Stage], planned: Sequence[Planned], tasks: Tasks) -> None:

@@ -14,13 +14,15 @@ from mdcoord.rules.readiness import conflicts, dependencies, span
 
 _PLAIN: Final = ("title", "priority", "type", "instructions", "context", "retry_limit")
 _SPANS: Final = ("timeout", "ttl")
+_GROWING: Final = ("needs", "depends_on", "conflicts_with")
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A field of a task that is not as the definition wants it.
 
-    `field` is "" for a task that the definition does not have.
+    `field` is "" for a task that the definition does not have. `settled` is what the field would have to be,
+    None where it would have to go.
     """
 
     task_id: str
@@ -34,6 +36,20 @@ class Difference:
             return f"task {self.task_id} is not in this definition"
         wanted, found = (json.dumps(value, ensure_ascii=False) for value in (self.wanted, self.found))
         return f"task {self.task_id} has {self.field} {found}, the definition {wanted}"
+
+    @property
+    def settled(self) -> Value:
+        """The value with which there is no difference; what is there besides, and is none, stays."""
+        wanted, found = self.wanted, self.found
+        if self.field in _GROWING:
+            return [*_items(found), *(one for one in _items(wanted) if one not in _items(found))]
+        if self.field == "acceptance":  # what is ticked stays so
+            known = zip(criteria({"acceptance": found}), _items(found), strict=True)
+            entries = {criterion.text: entry for criterion, entry in known}
+            wanted = [entries.get(str(text), text) for text in _items(wanted)]
+        elif isinstance(wanted, dict) and isinstance(found, dict):
+            return {**found, **wanted}
+        return wanted
 
     def as_dict(self) -> dict[str, Value]:
         """As plain JSON data."""
@@ -90,6 +106,12 @@ def _lists(one: Planned, found: Mapping[str, Any]) -> Iterator[Difference]:
     ):
         if not set(wanted) <= set(known[name]):
             yield Difference(one.id, name, list(wanted), found.get(name))
+
+
+def _items(value: Value) -> list[Value]:
+    if isinstance(value, list):
+        return value
+    return [] if value is None or value == "" else [value]
 
 
 def _holds(wanted: Value, found: Value) -> bool:

@@ -140,13 +140,19 @@ class Workflows:
         self._tasks = tasks
 
     def run(
-        self, definition: Definition | str, *, params: Mapping[str, Value] | None = None, where: str = ""
+        self,
+        definition: Definition | str,
+        *,
+        params: Mapping[str, Value] | None = None,
+        update: bool = False,
+        where: str = "",
     ) -> Workflow:
         """Make the tasks of a workflow; running it again makes those that are not there, and none twice.
 
         A text is a definition in Markdown (see `mdcoord.formats.workflowfile`) from the file `where`, with
-        `params` for its parameters. What `made` tells of the workflow is new, and what differs from a
-        definition that was changed since: that stays as it is. Raises InvalidDocument, UsageError,
+        `params` for its parameters. Where the definition was changed since, tasks that are there stay as they
+        are, as somebody may have changed them on purpose; with `update` those that are pending become as the
+        definition says. `made` of the workflow tells of all that. Raises InvalidDocument, UsageError,
         InvalidName, and AlreadyExists when other documents have names that it needs.
         """
         if isinstance(definition, str):
@@ -156,7 +162,7 @@ class Workflows:
         elif params:
             raise UsageError("only a definition in Markdown has parameters", hint="leave params out")
         maker = Maker(self._env, self._tasks, definition.name)
-        made = maker.run(definition)
+        made = maker.run(definition, update)
         return self._written(maker.key, made)
 
     def fan_out(
@@ -266,7 +272,7 @@ def _pause(seconds: float, deadline: float | None, found: Workflow) -> Pause:
         counts = f"{found.outlook.steps_done} of {found.outlook.steps_total} tasks are done"
         raise TimedOut(
             f"the workflow {found.name} is not over: {counts}",
-            hint="wait again, or look at what it waits for",
+            hint=f"wait again, or look at what it waits for: `mdcoord workflow show {found.name}`",
             workflow=found.name,
             status=found.status,
         )

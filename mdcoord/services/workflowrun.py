@@ -11,6 +11,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from mdcoord.errors import AlreadyExists, Conflict, NotFound, UsageError
@@ -26,6 +27,7 @@ from mdcoord.rules.phases import (
     links,
     merged,
     plan,
+    refuse_another_order,
     refuse_later,
     resolved,
     stages_of,
@@ -33,6 +35,7 @@ from mdcoord.rules.phases import (
     task_of,
 )
 from mdcoord.rules.readiness import OPEN, dependencies, task_id
+from mdcoord.rules.standing import status_of
 from mdcoord.services.differences import Difference, differences
 from mdcoord.services.env import Env
 from mdcoord.services.events import announce
@@ -49,10 +52,12 @@ _DIGEST: Final = "definition"
 class Made:
     """What a run did: the tasks that it made, and what it left as it was though the definition differs.
 
-    `begun` are tasks of later phases that did not wait for those that were made, since they had begun.
+    `changed` are differences that there are no more. `begun` are tasks of later phases that did not wait for
+    those that were made, since they had begun.
     """
 
     tasks: list[str] = field(default_factory=list)
+    changed: list[Difference] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     begun: list[str] = field(default_factory=list)
 
@@ -69,8 +74,8 @@ class Maker:
         self.key = Key.of("progress", name)
         self.name = self.key.id
 
-    def run(self, definition: Definition) -> Made:
-        """Make what is not there yet of a definition.
+    def run(self, definition: Definition, update: bool = False) -> Made:
+        """Make what is not there yet of a definition; with `update` also change what has not begun.
 
         Raises InvalidName, AlreadyExists, and UsageError for a definition that cannot be.
         """
@@ -78,17 +83,41 @@ class Maker:
         if not planned:
             raise UsageError(f"the workflow {self.name} has no tasks", hint="give it one at least")
         stages, digest = stages_of_plan(definition, planned), _digest(definition)
-        self._check(planned, stages)
+        kept = self._kept()
+        refuse_another_order(kept, stages)
+        self._check(planned, merged(kept, stages))
         before = self._document(definition, stages, digest)
         self._make(planned, stages, definition.project)
         if before is None:
             announce(self._env, CHANNEL, "workflow_started", {"workflow": self.name, "tasks": len(planned)})
         elif before.get(_DIGEST) != digest:
-            members = [id for stage in stages_of(before) for id in stage.tasks]
-            self._made.differences = [*differences(planned, self._look.tasks, members)]
+            self._compare(planned, [id for stage in kept for id in stage.tasks], update)
             if not self._made.differences:
                 self._env.write(self.key, Change(set={(_DIGEST,): digest}))
         return self._made
+
+    def _compare(self, planned: Sequence[Planned], members: Sequence[str], update: bool) -> None:
+        """Find what differs from a definition that was changed, and with `update` change it."""
+        look, made = Outlooks(self._env), self._made
+        for id, group in groupby(differences(planned, look.tasks, members), lambda one: one.task_id):
+            found = [*group]
+            wanted = {one.field: one.settled for one in found if one.field not in ("", "phase")}
+            if update and wanted and self._change(look.records.get(id), wanted):
+                made.changed += [one for one in found if one.field in wanted]
+                found = [one for one in found if one.field not in wanted]
+            made.differences += found
+
+    def _change(self, record: Record | None, wanted: Mapping[str, Value]) -> bool:
+        """Change fields of a task, unless somebody works on it, did so, or wrote to it just now."""
+        if record is None or status_of(record.fields) not in OPEN:
+            return False
+        kept = {name: value for name, value in wanted.items() if value is not None}
+        gone = [name for name, value in wanted.items() if value is None]
+        try:
+            self._tasks.update(record.key.id, kept, delete=gone, expect=record.version)
+        except (Conflict, NotFound):
+            return False
+        return True
 
     def add(self, task: TaskDef, phase: str | None) -> str:
         """Make one more task in a phase (None: the present one), and return its id.
@@ -118,6 +147,13 @@ class Maker:
         wanted = [Stage(stage.name, (id,), stage.allow_failures)]
         self._make([one], wanted, record.fields.get("project"))
         return id
+
+    def _kept(self) -> list[Stage]:
+        """The phases that the workflow has; none, where it is new."""
+        try:
+            return self._look.stages(self._look.document(self.name))
+        except NotFound:
+            return []
 
     def _document(
         self, definition: Definition, stages: Sequence[Stage], digest: str

@@ -16,14 +16,13 @@ _EMPTY_VIEW: Final = r"<!-- mdcoord:view \S+ -->\r?\n<!-- /mdcoord:view -->\r?\n
 
 
 def details(record: TypedRecord, **more: str) -> str:
-    """A document as aligned text; `more` are further lines below its fields."""
+    """A document as aligned text; `more` are further lines below its fields, or what is shown of these."""
     skipped = {"schema", "title", ID_FIELD[record.kind]}
     title = record.get("title")
     head = f"{record.id}  {title}" if isinstance(title, str) and title else record.id
-    rows = [(name, shown(value)) for name, value in record.fields.items() if name not in skipped]
-    if record.get("_stale"):
-        rows.append(("stale", "yes"))
-    rows += [*more.items(), ("file", record.path or "")]
+    stale = {"stale": "yes"} if record.get("_stale") else {}
+    fields = {name: shown(value) for name, value in record.fields.items() if name not in {*skipped, *more}}
+    rows = [*fields.items(), *stale.items(), *more.items(), ("file", record.path or "")]
     return "\n".join(part for part in (paint(clean(head), "1"), pairs(rows), _prose(record.body)) if part)
 
 

@@ -22,14 +22,26 @@ if TYPE_CHECKING:
 _HERE = "mdcoord.interfaces.cli.progress"
 
 
+class _Progress(Group):
+    """Without the name of a command it shows how far all are."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        plain = all(arg.startswith("-") and arg != "--help" for arg in args)
+        return super().parse_args(ctx, [*args, "show"] if plain else args)
+
+
 @click.group(
     "progress",
-    cls=Group,
+    cls=_Progress,
+    subcommand_metavar="[COMMAND] [ARGS]...",
     members={"set": f"{_HERE}:put_progress", "show": f"{_HERE}:show", "refresh": f"{_HERE}:refresh"},
-    example="mdcoord progress show proj-1",
+    example="mdcoord progress",
 )
 def progress() -> None:
-    """Say how far a project is."""
+    """Say and see how far a project is.
+
+    Without a command: how far all are.
+    """
 
 
 @verb("set", example="mdcoord progress set proj-1 progress=35% phase=training")
@@ -86,8 +98,13 @@ def refresh(call: Call, project: str | None) -> None:
 
 
 def _details(found: Progress) -> str:
-    shown = meter(found.progress)
-    return details(found, **({"done": shown} if shown.startswith("[") else {}))
+    phases = [
+        f"{one.get('phase')}: {one.get('status')}, {one.get('steps_done')}/{one.get('steps_total')}"
+        for one in found.fields.get("phases") or ()
+        if isinstance(one, dict)
+    ]
+    more = {"phases": "\n".join(f"- {phase}" for phase in phases)} if phases else {}
+    return details(found, progress=meter(found.progress), **more)
 
 
 def _fields(pairs: tuple[str, ...]) -> dict[str, Any]:

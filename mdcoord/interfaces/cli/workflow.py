@@ -14,7 +14,7 @@ from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.details import cell
 from mdcoord.interfaces.cli.meter import meter
 from mdcoord.interfaces.cli.options import named, text_of, words
-from mdcoord.interfaces.cli.output import clean, paint, pairs, put, put_all, table
+from mdcoord.interfaces.cli.output import clean, note, paint, pairs, put, put_all, table
 from mdcoord.interfaces.cli.values import flat, nested, number, seconds
 from mdcoord.interfaces.cli.warning import notice
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mdcoord.workspace import Workspace
 
 _HERE = "mdcoord.interfaces.cli.workflow"
+
+_WITHOUT = "mdcoord task update {} --set status=cancelled --set allow_failure=true"
 
 HEADS = ("WORKFLOW", "STATUS", "PROGRESS", "PHASE", "STEPS", "UPDATED", "TITLE")
 
@@ -50,19 +52,38 @@ def workflow() -> None:
 @verb("run", example="mdcoord workflow run release.md --set version=1.2")
 @click.argument("file")
 @click.option("--set", "params", multiple=True, metavar="KEY=VALUE", help="A parameter of the definition.")
-def run(call: Call, file: str, params: tuple[str, ...]) -> None:
-    """Make the tasks that a Markdown file defines.
+@click.option("--update", is_flag=True, help="Also change pending tasks that the file has otherwise.")
+def run(call: Call, file: str, params: tuple[str, ...], update: bool) -> None:
+    """Make the tasks that a Markdown file (- is stdin) defines.
 
-    Its front matter names the `workflow` and lists its `phases`, each a `phase` with `tasks`: a title, or
-    `title`, `id`, `needs`, `priority`, `depends_on`, `instructions` and any other field. A phase starts when
-    the one before is completed. Running it again makes what is missing, and nothing twice. A FILE of - is
-    stdin.
+    Its front matter looks like this; a phase starts when the one before it is completed:
+
+    \b
+      ---
+      workflow: release-${version}
+      params: {version: null}      # null: it has to be given
+      defaults: {retry_limit: 1}   # for every task
+      phases:
+        - phase: build
+          tasks:
+            - Write the notes
+            - {title: Compile, id: compile, needs: [c], priority: 5}
+        - phase: check
+          allow_failures: true     # the next phase starts all the same
+          tasks:
+            - {title: Test, context: [docs/tests.md], acceptance: [all pass]}
+      ---
+
+    A task is a title or has any fields of one. Running it again makes what is missing, and nothing twice.
     """
-    found = call.workspace().workflows.run(_text(file), params=flat(params), where=_name(file))
+    found = call.workspace().workflows.run(_text(file), params=flat(params), update=update, where=_name(file))
     put(call, {**found.as_dict(), "_made": _made(found)}, lambda: _ran(found))
     for difference in found.made.differences:
         facts = difference.as_dict()
-        notice(call, "definition_changed", f"left as it is: {difference.describe()}", **facts)
+        how = "" if difference.field else f"; to do without it: {_WITHOUT.format(difference.task_id)}"
+        notice(call, "definition_changed", f"left as it is: {difference.describe()}{how}", **facts)
+    if any(one.field for one in found.made.differences) and not (update or call.json):
+        note("(--update changes those of them that are pending)")
     for task in found.made.begun:
         notice(call, "begun", f"task {task} had begun and did not wait for the new tasks", task_id=task)
 
@@ -163,13 +184,20 @@ def _made(found: Workflow) -> Mapping[str, Any]:
     made = found.made
     return {
         "tasks": made.tasks,
+        "changed": [difference.as_dict() for difference in made.changed],
         "differences": [difference.as_dict() for difference in made.differences],
         "begun": made.begun,
     }
 
 
 def _ran(found: Workflow) -> str:
-    return f"{found.name}: {len(found.made.tasks)} of {found.outlook.steps_total} tasks made now"
+    made = found.made
+    lines = [
+        clean(f"  {one.task_id}: {one.field} is {cell(one.settled) or 'empty'} now") for one in made.changed
+    ]
+    return "\n".join(
+        [f"{found.name}: {len(made.tasks)} of {found.outlook.steps_total} tasks made now", *lines]
+    )
 
 
 def _row(found: Workflow) -> tuple[str, ...]:
@@ -208,7 +236,10 @@ def _details(workspace: Workspace, found: Workflow) -> str:
         "file": document.path or "",
     }
     phases = [(one.name, one.status, f"{one.steps_done}/{one.steps_total}") for one in outlook.phases]
-    tasks = [tuple(cell(fact) for fact in task.values()) for task in _tasks(workspace, found)]
+    tasks = [
+        tuple(cell(fact) for fact in {**task, "progress": meter(task["progress"])}.values())
+        for task in _tasks(workspace, found)
+    ]
     return "\n".join(
         [
             paint(clean(head), "1"),

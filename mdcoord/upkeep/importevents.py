@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import takewhile
 from typing import Final, Protocol
 
 from mdcoord.backends.base import Backend, Event
@@ -48,7 +49,7 @@ class ChannelImport:
         self._known = Counter(map(_print_of, known))
         self._taken = {identity_of(event.id) for event in known}
         self._wanted: Counter[bytes] = Counter()
-        self._archived: set[bytes] = set()
+        self._archived: Counter[bytes] = Counter()
         self._batch: list[Event] = []
         self._consumers: list[Place] = []
         self._fates: Counter[str] = Counter()
@@ -69,7 +70,7 @@ class ChannelImport:
                 self._flush()
         self._wanted[mark] += 1
         if published.archived:
-            self._archived.add(mark)
+            self._archived[mark] += 1
 
     def consumer(self, place: Place) -> None:
         """Take one consumer."""
@@ -96,8 +97,20 @@ class ChannelImport:
 
     def _rotate(self) -> None:
         """Move to the archive the oldest events of the log, as far as they were archived before."""
-        marks = [_print_of(event) for event in self._backend.tail(self.name)] if self._archived else []
-        old = next((n for n, mark in enumerate(marks) if mark not in self._archived), len(marks))
+        oldest = next(self._backend.tail(self.name, limit=1), None) if self._archived else None
+        if oldest is None:
+            return
+        archived = Counter(self._archived)
+        old = 0
+        log = self._history()
+        for event in takewhile(lambda event: event.cursor != oldest.cursor, log):
+            archived[_print_of(event)] -= 1
+        marks = [_print_of(oldest), *map(_print_of, log)]
+        for mark in marks:
+            if archived[mark] <= 0:
+                break
+            archived[mark] -= 1
+            old += 1
         if old:
             self._backend.rotate(self.name, len(marks) - old)
 
@@ -105,13 +118,14 @@ class ChannelImport:
         """How many events are not there, and for each event the cursor before it; "" stands for the end."""
         if self._dry_run:
             return 0, {}
-        awaited = {identity_of(place.next) for place in self._consumers if place.next is not None}
+        awaited = {identity_of(place.next) for place in self._consumers if place.next}
         missing = Counter(self._wanted)
         cursors: dict[str, str] = {}
         cursor = end = self._origin
         for event in self._history():
             mark = _print_of(event)
             if identity_of(event.id) in awaited:
+                cursors.setdefault(event.id, cursor)
                 cursors.setdefault(identity_of(event.id), cursor)
             cursor = event.cursor
             if missing[mark]:
@@ -124,8 +138,8 @@ class ChannelImport:
             return ("consumer", place.consumer, "same")
         if not self._dry_run:
             # One whose next event did not come along begins with the oldest that did.
-            following = "" if place.next is None else identity_of(place.next)
-            cursor = cursors.get(following, self._origin)
+            following = place.next or ""
+            cursor = cursors.get(following) or cursors.get(identity_of(following), self._origin)
             self._places.note(place.channel, place.consumer, cursor, place.updated_at)
         return ("consumer", place.consumer, "new")
 

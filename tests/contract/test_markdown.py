@@ -19,6 +19,7 @@ from .machine import MachineContract
 from .memos import MemosContract
 from .moving import MovingContract
 from .planning import PlanningContract
+from .roundtrip import RoundTripContract
 from .suite import BackendContract, Factory
 
 
@@ -31,6 +32,7 @@ class TestMarkdown(
     MachineContract,
     MemosContract,
     MovingContract,
+    RoundTripContract,
 ):
     @pytest.fixture
     def factory(self, tmp_path: Path) -> Factory:

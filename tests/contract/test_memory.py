@@ -14,6 +14,7 @@ from .machine import MachineContract
 from .memos import MemosContract
 from .moving import MovingContract
 from .planning import PlanningContract
+from .roundtrip import RoundTripContract
 from .suite import BackendContract, Factory
 
 
@@ -26,6 +27,7 @@ class TestMemory(
     MachineContract,
     MemosContract,
     MovingContract,
+    RoundTripContract,
 ):
     @pytest.fixture
     def factory(self) -> Factory:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from mdcoord.backends.base import Backend
-from mdcoord.config import Config
+from mdcoord.config import Config, project_folder
 from mdcoord.errors import NotFound, UsageError
 from mdcoord.layout import state_folder
 
@@ -36,7 +36,8 @@ def is_address(place: str) -> bool:
 def open_backend(place: str, config: Config, root: Path | None) -> Backend:
     """The backend at a place: a mode's name, whose settings `config` has, or the address of one.
 
-    `root` is the workspace's folder, None where there is none. Raises UsageError, NotFound,
+    `root` is the workspace's folder, None where there is none. The address of a TaskQueue is
+    `taskqueue:FILE#PROJECT`, each part of which may be left out. Raises UsageError, NotFound,
     BackendUnavailable.
     """
     mode = mode_of(place)
@@ -46,7 +47,7 @@ def open_backend(place: str, config: Config, root: Path | None) -> Backend:
         return _markdown(config, _folder(root))
     if mode == "redis":
         return _redis(place if is_address(place) else _redis_url(config), root)
-    raise UsageError(f"this version has no backend {mode}", hint="use markdown")
+    return _taskqueue(place, config, _folder(root))
 
 
 def _markdown(config: Config, root: Path) -> Backend:
@@ -66,6 +67,20 @@ def _redis_url(config: Config) -> str:
     if config.origin("redis_url") != "default":
         return config.redis_url
     return os.environ.get("REDIS_URL") or "redis://"
+
+
+def _taskqueue(place: str, config: Config, root: Path) -> Backend:
+    from mdcoord.backends.taskqueue.queue import Queue
+    from mdcoord.backends.taskqueue.server import command_of, file_of
+    from mdcoord.backends.taskqueue.store import TaskQueueBackend
+
+    file, _, project = place.partition(":")[2].partition("#")
+    queue = Queue(
+        command_of(config, os.environ),
+        file or file_of(config, os.environ),
+        project or config.taskqueue_project or f"mdcoord: {project_folder(root)}",
+    )
+    return TaskQueueBackend(root, queue, state=state_folder(root), durability=config.durability)
 
 
 def _folder(root: Path | None) -> Path:

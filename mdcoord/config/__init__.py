@@ -50,6 +50,20 @@ class Config:
     redis_url: str = _setting("coordination.redis_url", Text(), "redis://localhost:6379")
     """Where Redis is."""
 
+    taskqueue_command: str | tuple[str, ...] | None = _setting(
+        "coordination.taskqueue_command", Command(), None
+    )
+    """The command that starts a TaskQueue server. Default: `taskqueue-mcp`, where it is installed."""
+
+    taskqueue_file: str | None = _setting("coordination.taskqueue_file", Text(), None)
+    """The file of the TaskQueue server. Default: TASK_MANAGER_FILE_PATH, or else where the server has it."""
+
+    taskqueue_project: str | None = _setting("coordination.taskqueue_project", Text(), None)
+    """The project on the TaskQueue server, an id like proj-3 or the text that it was made with.
+
+    Default: one for this workspace, made when it is first needed.
+    """
+
     claim_ttl: float = _setting("coordination.claim_ttl", Seconds(), 900.0)
     """How long a claim lasts after its last renewal; at least three times `heartbeat_interval`."""
 

@@ -19,6 +19,8 @@ if ARGV[3] ~= '' then
     if string.sub(event, 1, #ARGV[3]) == ARGV[3] then return {time[1], time[2], total - back + 1, event} end
   end
 end
+local gone = away(true)
+if gone then return gone end
 redis.call('HSETNX', KEYS[1], ARGV[1], 0)
 redis.call('LPUSH', KEYS[2], ARGV[2])
 redis.call('PUBLISH', ARGV[5], ARGV[2])

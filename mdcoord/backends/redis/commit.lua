@@ -5,6 +5,7 @@
 --       4 how many guards, then for each: the number of its words, its words, what they must find
 --       ("*" anything, "-" nothing, "=" and a value, "#" and the SHA-1 of a value);
 --       then for each command: the number of its words, its words
+-- Before it stands `away.lua`.
 -- Answer: the server's time (seconds, microseconds), 1 or 0, what the guards found.
 -- A repeated operation that was done before is answered and not done again.
 
@@ -34,6 +35,8 @@ for number = 1, tonumber(ARGV[4]) do
 end
 
 if redis.call('EXISTS', KEYS[1]) == 1 then return {time[1], time[2], 1, found} end
+local gone = away(true)
+if gone then return gone end
 if not good then return {time[1], time[2], 0, found} end
 
 while place <= #ARGV do redis.call(words()) end

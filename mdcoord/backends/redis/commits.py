@@ -21,7 +21,7 @@ NOTHING: Final = "-"
 
 T = TypeVar("T")
 
-_SCRIPT = Script("commit")
+_SCRIPT = Script("away", "commit")
 
 
 def exactly(value: bytes | None) -> bytes | str:

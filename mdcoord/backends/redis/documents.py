@@ -14,7 +14,7 @@ from mdcoord.backends.redis.sight import Fields, Sight, dump
 from mdcoord.errors import AlreadyExists, Conflict, InvalidDocument, NotFound
 from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Draft, Scribe
-from mdcoord.model import ABSENT, ANY, KEEP, Change, Expect, Key, Record
+from mdcoord.model import ABSENT, ANY, KEEP, Change, Expect, Key, Record, Value
 from mdcoord.rules.leases import Lease
 
 PAGE: Final = 200
@@ -74,6 +74,23 @@ class Documents:
             for key, (text, lease) in zip(page, self._link.many(asked), strict=True):
                 if text is not None:
                     yield self._copy(key, text, lease)
+
+    def copy(self, key: Key) -> Copy | None:
+        """One document as it is; None where there is none."""
+        text, lease = self.look(key)
+        return None if text is None else self._copy(key, text, lease)
+
+    def marks(self, kind: str) -> dict[str, Value]:
+        """For each document of a kind, by id, the revision of its text and its lease as it is stored."""
+        found = iter(self._link.call("ZRANGE", self._keys.index(kind), 0, -1, "WITHSCORES"))
+        marks: dict[str, Value] = {}
+        for page in in_pages(
+            [(name.decode(), score) for name, score in zip(found, found, strict=True)], PAGE
+        ):
+            asked = [("HGET", self._keys.document(Key(kind, name)), "lease") for name, _ in page]
+            for (name, score), lease in zip(page, self._link.many(asked), strict=True):
+                marks[name] = (score, lease)
+        return marks
 
     def archived_copies(self, kind: str) -> Iterator[Copy]:
         """The archived documents of a kind as they are, by their names there."""

@@ -20,6 +20,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any, Final
 
+from mdcoord.backends.base import moved_to
 from mdcoord.backends.redis.address import Address
 from mdcoord.errors import BackendUnavailable
 
@@ -52,15 +53,15 @@ _PASSING = (
 
 
 class Script:
-    """A Lua script beside this module."""
+    """A Lua script beside this module, made of the texts of these names."""
 
-    def __init__(self, name: str) -> None:
-        self._path = Path(__file__).with_name(f"{name}.lua")
+    def __init__(self, *names: str) -> None:
+        self._paths = [Path(__file__).with_name(f"{name}.lua") for name in names]
 
     @cached_property
     def source(self) -> bytes:
         """Its text."""
-        return self._path.read_bytes()
+        return b"".join(path.read_bytes() for path in self._paths)
 
     @cached_property
     def digest(self) -> str:
@@ -75,11 +76,14 @@ class Script:
 class Link:
     """Requests to one server. Safe to share between threads, and usable after a fork.
 
-    `uptime` is the clock of this machine by which time is measured between two answers of the server.
+    `uptime` is the clock of this machine by which time is measured between two answers of the server. `away`
+    is the key that says that the workspace has moved ("": nobody looks): every script has it as its last key,
+    and every other request is answered with Moved when it is there.
     """
 
     def __init__(self, address: Address, uptime: Callable[[], float]) -> None:
         self.address = address
+        self.away = ""
         self._uptime = uptime
         self._options: dict[str, Any] = {
             **parse_url(address.url),  # type: ignore[no-untyped-call]
@@ -98,23 +102,25 @@ class Link:
 
     def many(self, commands: Sequence[Command]) -> list[Any]:
         """The answers to several commands, sent at once; other requests may come between them."""
-        return self._exchange(commands)
+        if not self.away:
+            return self._exchange(commands)
+        *answers, place = self._exchange([*commands, ("GET", self.away)])
+        if place is not None and not place.startswith(b"!"):
+            raise moved_to(place.decode())
+        return answers
 
     def knows(self, *command: Word) -> bool:
-        """Whether the server has this command."""
-        try:
-            self.many([command])
-        except BackendUnavailable as error:
-            if any(words in error.message for words in ("unknown command", "NOPERM")):
-                return False
-            raise
-        return True
+        """Whether the server has this command, and lets us use it."""
+        fault = self._attempt([command], self.address.timeout)[1]
+        if fault is not None and not isinstance(fault, faults.ResponseError):
+            raise self.unavailable(fault)
+        return fault is None
 
     def run(
         self, script: Script, keys: Sequence[str], values: Sequence[Word], again: Sequence[Word] | None = None
     ) -> list[Any]:
         """What a script answers, without the time. `again` are the values for every attempt but the first."""
-        begun = self._uptime()
+        begun, keys = self._uptime(), self._with_away(keys)
         repeated = None if again is None else [script.call(keys, again)]
         (answer,) = self._exchange([script.call(keys, values)], repeated, script)
         self._reckon(answer, begun)
@@ -124,7 +130,7 @@ class Link:
         self, script: Script, requests: Sequence[tuple[Sequence[str], Sequence[Word]]]
     ) -> list[list[Any]]:
         """What a script answers to several requests, which are sent at once."""
-        commands = [script.call(keys, values) for keys, values in requests]
+        commands = [script.call(self._with_away(keys), values) for keys, values in requests]
         return [answer[2:] for answer in self._exchange(commands, script=script)]
 
     def now(self) -> float:
@@ -155,6 +161,9 @@ class Link:
         while self._free:
             self._free.pop().disconnect()
 
+    def _with_away(self, keys: Sequence[str]) -> Sequence[str]:
+        return [*keys, self.away] if self.away else keys
+
     def _exchange(
         self,
         commands: Sequence[Command],
@@ -172,6 +181,8 @@ class Link:
                 raise self.unavailable(fault) from None
             if isinstance(fault, faults.NoScriptError) and script:
                 first = [("SCRIPT", "LOAD", script.source)]
+            elif isinstance(fault, faults.ResponseError) and str(fault).startswith("AWAY "):
+                raise moved_to(str(fault)[5:]) from None
             elif isinstance(fault, faults.MovedError):
                 self._move(fault.host, fault.port)
             elif self._passing(fault):
@@ -215,7 +226,7 @@ class Link:
 
     def _passing(self, fault: Exception) -> bool:
         """Whether to ask again. A server that never answered is not there: that is said at once."""
-        if isinstance(fault, _PASSING):
+        if isinstance(fault, _PASSING) or str(fault).startswith("CLOSED "):
             return True
         broken = isinstance(fault, faults.ConnectionError | faults.TimeoutError | OSError)
         return broken and self._answered and not isinstance(fault, faults.AuthenticationError)
@@ -234,11 +245,8 @@ class Link:
 
 
 def _hint(error: Exception) -> str:
-    words = str(error)
     if isinstance(error, faults.AuthenticationError | faults.AuthorizationError):
         return "give the user and the password in its URL: redis://user:password@host:port/0"
-    if words.startswith(("OOM", "MISCONF")):
-        return "see what its log says about memory and its disk, then try again"
-    if words.startswith("NOPERM"):
+    if isinstance(error, faults.NoPermissionError):
         return "let its user do this: `ACL LOG` on the server says what was refused"
-    return "see its log"
+    return "see its log, its memory and its disk, then try again"

@@ -23,7 +23,7 @@ PAGE: Final = 1000
 REMEMBERED: Final = 64
 """An append that repeats the id of one of this many newest events adds nothing."""
 
-_APPEND, _TAIL, _ROTATE = Script("append"), Script("tail"), Script("rotate")
+_APPEND, _TAIL, _ROTATE = Script("away", "append"), Script("away", "tail"), Script("away", "rotate")
 
 
 class EventLog:

@@ -5,6 +5,8 @@
 -- Answer: the server's time, how many were moved (-1: there is no such channel).
 
 local time = redis.call('TIME')
+local gone = away(true)
+if gone then return gone end
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return {time[1], time[2], -1} end
 local surplus = redis.call('LLEN', KEYS[2]) - tonumber(ARGV[2])
 local moved = math.max(0, math.min(surplus, tonumber(ARGV[3])))

@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from mdcoord.backends.base import (
@@ -41,6 +43,7 @@ from mdcoord.backends.redis.commits import (
     same_text,
 )
 from mdcoord.backends.redis.documents import Documents, agree, lease_of, packed, taken, there, unpacked
+from mdcoord.backends.redis.gate import Gate
 from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Link
 from mdcoord.backends.redis.listing import Listings
@@ -66,18 +69,20 @@ class RedisBackend(Backend):
     """A workspace on the server at `url` (see `address`).
 
     Opening it asks the server, so that a wrong address is noticed at once. `templates` are folders with the
-    workspace's own templates. Raises BackendUnavailable, UsageError.
+    workspace's own templates. When the workspace has moved to another store, reads and writes raise Moved;
+    not where `elsewhere` says that this is known. Raises BackendUnavailable, UsageError.
     """
 
     name = "redis"
 
-    def __init__(self, url: str, *, templates: Sequence[str] = ()) -> None:
+    def __init__(self, url: str, *, templates: Sequence[str] = (), elsewhere: bool = False) -> None:
         address = parse_address(url, os.environ)
         self.location = address.shown
         self._link = link = Link(address, Host().uptime)
         self._keys = keys = Keys(address.prefix, os.environ.get("COORD_KEY_PREFIX") or "coord")
         met = server.meet(link, keys)
         self._data = met.data
+        link.away = f"{keys.away}-{met.data}" if elsewhere else keys.away  # a key that nobody ever makes
         self.durability = met.durability
         self._sight = Sight(keys, met.has_json)
         self._scribe = Scribe(Templates(list(templates)))
@@ -237,6 +242,18 @@ class RedisBackend(Backend):
         """Replace a document's text as an editor would: no check, no change of the lease."""
         self._commit(self._documents.overwriting(key, text.encode()))
 
+    def copy(self, key: Key) -> Copy | None:
+        return self._documents.copy(key)
+
+    def marks(self, kind: str) -> Mapping[str, Value]:
+        return self._documents.marks(kind)
+
+    def moving(self, wait: float = DEFAULT_WAIT) -> AbstractContextManager[Gate]:
+        return Gate(self._link, self._keys).closed()
+
+    def arrive(self) -> None:
+        self._link.call("DEL", self._keys.away)
+
     # -- events ------------------------------------------------------------------------------------------
 
     def append(
@@ -275,6 +292,16 @@ class RedisBackend(Backend):
         found = iter(self._link.call("HGETALL", self._keys.memos(normalise_name(topic))))
         pairs = sorted((name.decode(), json.loads(value)) for name, value in zip(found, found, strict=True))
         return dict(pairs)
+
+    def topics(self) -> Sequence[str]:
+        head = self._keys.memos("")
+        pattern = re.sub(r"([][*?\\^])", r"\\\1", head) + "*"
+        cursor, found = b"0", set[str]()
+        while True:
+            cursor, names = self._link.call("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
+            found.update(name.decode()[len(head) :] for name in names)
+            if cursor == b"0":
+                return sorted(found)
 
     def keep(self, topic: str, name: str, revise: Revise, *, wait: float = DEFAULT_WAIT) -> Value:
         topic, name = normalise_name(topic), normalise_name(name)

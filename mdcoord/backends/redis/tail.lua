@@ -7,6 +7,8 @@
 -- after which the answer begins, the events.
 
 local time = redis.call('TIME')
+local gone = away(false)
+if gone then return gone end
 local archived = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '-1')
 if archived < 0 then return {time[1], time[2], -1, 0, {}} end
 local total = archived + redis.call('LLEN', KEYS[2])

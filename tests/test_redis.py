@@ -1,0 +1,363 @@
+"""What only the Redis backend has: addresses, lost connections, restarts, and what others read."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis_servers import Server, some_binary
+from storms.processes import run_all
+
+from mdcoord.backends.redis.address import parse_address
+from mdcoord.backends.redis.store import RedisBackend
+from mdcoord.errors import BackendUnavailable, NotFound, UsageError
+from mdcoord.model import Change, Key
+from mdcoord.workspace import Workspace
+
+NUMBERS = count()
+TIME = "2026-01-31T09:30:00.000Z"
+TASK = Key("task", "one")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    server = Server(some_binary())
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"team{next(NUMBERS)}:"
+
+
+@pytest.fixture
+def backend(server: Server, prefix: str) -> Iterator[RedisBackend]:
+    with RedisBackend(server.url(prefix)) as backend:
+        yield backend
+
+
+@pytest.fixture
+def others(server: Server) -> Iterator[Any]:
+    """How others look at it."""
+    redis = pytest.importorskip("redis")
+    with redis.Redis(unix_socket_path=str(server.socket), decode_responses=True) as client:
+        yield client
+
+
+def grow(backend: RedisBackend) -> int:
+    record = backend.write(TASK, lambda r: Change(set={("n",): r.fields["n"] + 1}))
+    return int(record.fields["n"])
+
+
+# -- addresses
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "prefix"),
+    [
+        ("redis://", "redis://localhost:6379/0", ""),
+        ("redis://h", "redis://h:6379/0", ""),
+        ("redis://me:secret@h:7/3", "redis://h:7/3", ""),
+        ("rediss://:secret@h/?db=2&prefix={team}:", "rediss://h:6379/2?prefix={team}:", "{team}:"),
+        ("redis://[::1]:7", "redis://[::1]:7/0", ""),
+        ("unix:///tmp/s.sock?prefix=a:&db=1", "unix:///tmp/s.sock/1?prefix=a:", "a:"),
+        ("unix://me:secret@/tmp/s.sock", "unix:///tmp/s.sock/0", ""),
+    ],
+)
+def test_addresses(url: str, shown: str, prefix: str) -> None:
+    address = parse_address(url, {})
+    assert (address.shown, address.prefix) == (shown, prefix)
+    assert ("secret" in address.url) == ("secret" in url)
+    assert "secret" not in repr(address.shown)
+
+
+def test_what_an_address_leaves_out() -> None:
+    environ = {"REDIS_HOST": "far", "REDIS_PORT": "7000", "REDIS_DB": "5"}
+    assert parse_address("redis://", environ).shown == "redis://far:7000/5"
+    assert parse_address("redis://near:1/2", environ).shown == "redis://near:1/2"
+    assert parse_address("unix:///s", environ).shown == "unix:///s/5"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://x", "redis://h:x", "redis://h/name", "redis://h?timeout=0", "redis://h?timeout=x", "redis"],
+)
+def test_addresses_that_are_none(url: str) -> None:
+    with pytest.raises(UsageError):
+        parse_address(url, {})
+
+
+# -- servers that are not there
+
+
+def test_a_server_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BackendUnavailable, match="does not answer") as caught:
+        RedisBackend(f"unix://me:secret@{tmp_path}/none?timeout=60")
+    assert "secret" not in f"{caught.value} {caught.value.as_dict()}"
+
+
+def test_a_password_that_is_wrong(tmp_path: Path) -> None:
+    server = Server(some_binary(), "--requirepass", "right")
+    try:
+        with pytest.raises(BackendUnavailable, match="refused") as caught:
+            RedisBackend(f"unix://:wrong@{server.socket}")
+        assert "wrong" not in str(caught.value)
+        assert "password" in caught.value.hint
+        with RedisBackend(f"unix://:right@{server.socket}") as backend:
+            backend.create("task", {}, name="one")
+            assert "right" not in backend.location
+    finally:
+        server.close()
+
+
+def test_a_server_that_forgets() -> None:
+    server = Server(some_binary(), "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+    try:
+        with pytest.raises(BackendUnavailable, match="forgets keys"):
+            RedisBackend(server.url())
+    finally:
+        server.close()
+
+
+def test_a_server_that_hangs(server: Server, prefix: str) -> None:
+    backend = RedisBackend(server.url(prefix, timeout=0.3))
+    backend.create("task", {"n": 0}, name="one")
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        for step in (lambda: backend.read(TASK), lambda: grow(backend), lambda: backend.list("task")):
+            with pytest.raises(BackendUnavailable, match="does not answer"):
+                step()
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    assert grow(backend) == 1
+
+
+def test_a_full_memory_is_told(server: Server, backend: RedisBackend, others: Any) -> None:
+    backend.create("task", {"n": 0}, name="one")
+    others.config_set("maxmemory", "1mb")
+    try:
+        with pytest.raises(BackendUnavailable, match="memory") as caught:
+            backend.append("log", "x", {"a": "b" * 2_000_000}, time=TIME)
+        assert "its log" in caught.value.hint
+    finally:
+        others.config_set("maxmemory", "0")
+    assert grow(backend) == 1
+
+
+# -- answers that are lost
+
+
+class Cutter:
+    """Between client and server: passes on every request, and keeps every seventh answer to itself."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.path = folder / "cutter"
+        self._server = str(server.socket)
+        self.passed = self.cut = 0
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.path))
+        self._listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
+
+    def _pass_on(self, client: socket.socket) -> None:
+        with client, socket.socket(socket.AF_UNIX) as server:
+            server.connect(self._server)
+            while request := client.recv(1 << 20):
+                server.sendall(request)
+                answer = server.recv(1 << 20)
+                self.passed += 1
+                if self.passed > 20 and self.passed % 7 == 0:
+                    self.cut += 1
+                    return
+                client.sendall(answer)
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def test_nothing_is_done_twice_when_answers_are_lost(server: Server, prefix: str, tmp_path: Path) -> None:
+    cutter = Cutter(server, tmp_path)
+    try:
+        backend = RedisBackend(f"unix://{cutter.path}?prefix={prefix}")
+        backend.create("task", {"n": 0}, name="one")
+        for number in range(1, 60):
+            assert grow(backend) == number
+            backend.append("log", "counted", {"n": number}, time=TIME)
+            backend.keep("topic", "memo", lambda value: (value or 0) + 1)
+            backend.create("agent", {}, name=f"n{number}")
+        for number in range(1, 60, 2):
+            backend.archive(Key("agent", f"n{number}"))
+        assert cutter.cut > 50
+        assert [event.data["n"] for event in backend.tail("log")] == [*range(1, 60)]
+        assert backend.memo("topic", "memo") == 59
+        assert len(backend.list("agent").records) == 29
+        assert len(backend.archived()) == 30
+    finally:
+        cutter.close()
+
+
+# -- restarts
+
+
+def test_a_restart_in_the_middle_of_work(tmp_path: Path) -> None:
+    """The server is killed and started again under writers; what it had acknowledged is there, once."""
+    server = Server(some_binary(), "--appendonly", "yes", "--appendfsync", "always")
+    try:
+        url = server.url("t:", timeout=20)
+        RedisBackend(url).create("task", {"n": 0}, name="one")
+        done = [0] * 4
+        enough = threading.Event()
+
+        def work(number: int) -> None:
+            with RedisBackend(url) as backend:
+                while not enough.is_set():
+                    grow(backend)
+                    backend.append("log", f"w{number}", {"n": done[number]}, time=TIME)
+                    done[number] += 1
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            before = sum(done)
+            while sum(done) < before + 40:
+                assert any(thread.is_alive() for thread in threads)
+            server.kill()
+            server.start()
+        enough.set()
+        for thread in threads:
+            thread.join()
+        with RedisBackend(url) as backend:
+            assert backend.read(TASK).fields["n"] == sum(done)
+            for number in range(4):
+                events = [event.data["n"] for event in backend.tail("log") if event.name == f"w{number}"]
+                assert events == [*range(done[number])]
+            assert backend.durability == "appendonly"
+    finally:
+        server.close()
+
+
+def test_a_forked_process_has_a_line_of_its_own(backend: RedisBackend, tmp_path: Path) -> None:
+    backend.create("task", {"n": 0}, name="one")
+    run_all([lambda: [grow(backend) for _ in range(25)] for _ in range(4)], tmp_path)
+    assert backend.read(TASK).fields["n"] == 100
+
+
+# -- clocks
+
+
+def test_one_clock_for_all(server: Server, backend: RedisBackend, prefix: str, others: Any) -> None:
+    here = Workspace(backend)
+    there = Workspace(RedisBackend(server.url(prefix)))
+    elsewhere = Workspace(RedisBackend(server.url("another:")))
+    assert here.host.boot == there.host.boot != elsewhere.host.boot
+    seconds, micros = others.time()
+    assert abs(here.host.now() - seconds - micros / 1e6) < 5
+    assert here.host.now() == pytest.approx(there.host.uptime(), abs=5)
+
+
+def test_a_dead_process_on_this_machine_is_noticed(server: Server, prefix: str, tmp_path: Path) -> None:
+    def claim() -> str:
+        w = Workspace(RedisBackend(server.url(prefix)), agent="ada")
+        w.tasks.create("x", id="one")
+        return w.tasks.claim("one").token
+
+    run_all([claim], tmp_path)
+    w = Workspace(RedisBackend(server.url(prefix)), agent="bob")
+    assert [found.reason for found in w.recover()] == ["its process is gone"]
+
+
+# -- what others read
+
+
+@pytest.fixture
+def w(backend: RedisBackend) -> Workspace:
+    return Workspace(backend, agent="ada", session="s1")
+
+
+def test_a_claim_as_others_see_it(w: Workspace, others: Any, prefix: str) -> None:
+    for name, priority in (("low", 1), ("high", 9), ("later", 5)):
+        w.tasks.create("x", id=name, priority=priority)
+    queue = f"{prefix}tasks:priority_queue"
+    assert others.zrevrange(queue, 0, -1) == ["high", "later", "low"]
+    claim = w.tasks.claim(ttl=300, heartbeat=False)
+    told = json.loads(others.get(f"{prefix}task:claim:high"))
+    assert (told["agent_id"], told["session"], told["ttl"], told["attempt"]) == ("ada", "s1", 300, 1)
+    assert 290 <= others.ttl(f"{prefix}task:claim:high") <= 300
+    assert others.smembers(f"{prefix}agent:tasks:ada") == {"high"}
+    assert others.zscore(queue, "high") is None
+    claim.complete()
+    assert others.exists(f"{prefix}task:claim:high", f"{prefix}agent:tasks:ada") == 0
+    with w.tasks.claim("low", heartbeat=False) as second:
+        second.fail("no")
+    assert others.zscore(queue, "low") == 1
+    assert others.hgetall(f"{prefix}metrics:agents:stats:ada")["total_tasks"] == "2"
+    ends = [json.loads(text) for text in others.zrange(f"{prefix}metrics:agents:completions", 0, -1)]
+    assert sorted((end["task_id"], end["success"]) for end in ends) == [("high", True), ("low", False)]
+
+
+def test_documents_as_others_see_them(w: Workspace, others: Any, prefix: str) -> None:
+    w.agents.register("ada", can=["gpu"])
+    w.agents.set("ada", status="busy")
+    for text in (others.get(f"{prefix}agents:status:ada"), others.hget(f"{prefix}agents:registry", "ada")):
+        assert (json.loads(text)["status"], json.loads(text)["capabilities"]) == ("busy", ["gpu"])
+    assert 0 < others.ttl(f"{prefix}agents:status:ada") <= 3600
+    w.context.set("api", {"port": 8080})
+    (key,) = others.keys(f"{prefix}mdcoord:context:*")
+    assert json.loads(others.hget(key, "json"))["data"] == {"port": 8080}
+    assert others.hget(key, "text") == w.context.text("api")
+    w.agents.remove("ada")
+    assert others.exists(f"{prefix}agents:status:ada") == 0
+    assert others.hget(f"{prefix}agents:registry", "ada") is None
+
+
+def test_events_as_others_see_them(w: Workspace, others: Any, prefix: str) -> None:
+    with others.pubsub(ignore_subscribe_messages=True) as feed:
+        feed.subscribe(f"{prefix}training:events")
+        feed.get_message(timeout=5)
+        w.events.publish("training", "saved", step=3)
+        heard = None
+        while heard is None:
+            heard = feed.get_message(timeout=5)
+    w.events.publish("training", "done")
+    newest, oldest = (json.loads(text) for text in others.lrange(f"{prefix}events:training:history", 0, -1))
+    assert json.loads(heard["data"]) == oldest
+    assert (oldest["event"], oldest["data"], newest["event"]) == ("saved", {"step": 3}, "done")
+
+
+def test_messages_as_others_see_them(w: Workspace, others: Any, prefix: str) -> None:
+    sent = w.messages.send("NOTIFICATION", "look", "here", to="bob")
+    everybody = w.messages.send("GENERAL", "hello")
+    ids = [message.record.key.id for message in (sent, everybody)]
+    assert json.loads(others.get(f"{prefix}coord:msg:{ids[0]}"))["subject"] == "look"
+    assert others.zrange(f"{prefix}coord:timeline", 0, -1) == ids
+    assert others.zrange(f"{prefix}coord:inbox:bob", 0, -1) == ids[:1]
+    assert others.smembers(f"{prefix}coord:pending") == {*ids}
+    assert others.lrange(f"{prefix}coord:notifications:bob", 0, -1) == ids[:1]
+    w.messages.ack(ids[0], by="bob")
+    assert others.smembers(f"{prefix}coord:pending") == {ids[1]}
+    assert others.exists(f"{prefix}coord:notifications:bob") == 0
+
+
+def test_prefixes_keep_workspaces_apart(server: Server, backend: RedisBackend) -> None:
+    backend.create("task", {}, name="one")
+    with RedisBackend(server.url("another:")) as other:
+        assert other.list("task").records == []
+        with pytest.raises(NotFound):
+            other.read(TASK)

@@ -28,7 +28,7 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from mdcoord.errors import AlreadyExists, InvalidName, NotFound, UsageError
+from mdcoord.errors import AlreadyExists, InvalidName, Moved, NotFound, UsageError
 from mdcoord.host import Host
 from mdcoord.model import ABSENT, ANY, ID_FIELD, Change, Expect, Key, Record, Value
 
@@ -416,6 +416,18 @@ def names(value: Value, key: Key) -> bool:
         return Key.of(key.kind, str(value)) == key
     except UsageError:
         return False
+
+
+def shown(place: str) -> str:
+    """A place for people: an address without the name and the password in it."""
+    scheme, separator, rest = place.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}" if separator else place
+
+
+def moved_to(place: str) -> Moved:
+    """The error for a step that found the workspace gone."""
+    return Moved(place, shown(place))
 
 
 def _stays(backend: Backend) -> UsageError:

@@ -22,6 +22,13 @@ from .suite import EVENT_TIME, LEASE, TASK, ContractBase, Factory, in_threads, s
 NUMBERS = count()
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    server = Server(some_binary())
+    yield server
+    server.close()
+
+
 class LeavingContract(ContractBase):
     """The moment in which nobody writes, and what there is to know before."""
 
@@ -113,12 +120,6 @@ class TestLeavingMarkdown(LeavingContract):
 
 
 class TestLeavingRedis(LeavingContract):
-    @pytest.fixture(scope="class")
-    def server(self) -> Iterator[Server]:
-        server = Server(some_binary())
-        yield server
-        server.close()
-
     @pytest.fixture
     def factory(self, server: Server) -> Factory:
         from mdcoord.backends.redis.store import RedisBackend

@@ -19,10 +19,11 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, Protocol, Self, TypeVar
 
+from mdcoord.backends.base import moved_to
 from mdcoord.backends.markdown.fileio import FileIO
 from mdcoord.backends.markdown.flock import Lock
 from mdcoord.backends.markdown.oserrors import unavailable
-from mdcoord.errors import BackendUnavailable, Busy, Moved
+from mdcoord.errors import BackendUnavailable, Busy
 
 HERE: Final = "markdown"
 """The place of a workspace that lives in its files."""
@@ -64,7 +65,7 @@ class Home:
     def place(self) -> str:
         """The place, as `backends.opening` understands it; "" when none is remembered.
 
-        It may hold a password: see `shown`. Raises BackendUnavailable.
+        It may hold a password: see `base.shown`. Raises BackendUnavailable.
         """
         return self._look().place
 
@@ -202,15 +203,3 @@ def _while_here(home: Home, answers: Iterator[R]) -> Iterator[R]:
         home.require_here()
         raise
     home.require_here()
-
-
-def shown(place: str) -> str:
-    """A place for people: an address without the name and the password in it."""
-    scheme, separator, rest = place.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}" if separator else place
-
-
-def moved_to(place: str) -> Moved:
-    """The error for a step that found the workspace gone."""
-    return Moved(place, shown(place))

@@ -27,16 +27,23 @@ def figures(run: Run, found: Judgement) -> Iterator[Row]:
     lives = run.lives.values()
     killed = sum(life.killed != NEVER for life in lives)
     paused = sum(len(life.pauses) for life in lives)
-    refused = sum(effort.verdict == "refused" for effort in run.efforts)
     waited, again = waits(run), recoveries(run)
     yield "claims", "", f"{len(run.efforts):,}"
     yield "workers in all, killed, paused", "", f"{len(lives)}, {killed}, {paused}"
     yield "work done twice", "0", str(len(found.duplicate))
-    yield "late completions accepted (refused)", "0", f"{len(found.late)} ({refused})"
+    yield "late completions accepted", "0", str(len(found.late))
+    yield "late completions refused, while another worker had the task", "", "{}, {}".format(*refusals(run))
     yield "tasks lost", "0", str(len(found.lost))
     yield "utilisation", ">= 80 %", f"{100 * utilisation(run):.0f} %"
     yield "claim latency: median, p99, longest", "p99 < 1 s", _times(waited, 0.5, 0.99, 1)
     yield "recovery from a kill: median, longest", "< 30 s", _times(again, 0.5, 1)
+
+
+def refusals(run: Run) -> tuple[int, int]:
+    """How many completions were refused, and how many of them while somebody else was at that task."""
+    refused = [effort for effort in run.efforts if effort.verdict == "refused"]
+    last = {task: efforts[-1] for task, efforts in run.by_task().items()}
+    return len(refused), sum(last[one.task].begin < one.end < last[one.task].end for one in refused)
 
 
 def recoveries(run: Run) -> list[float]:

@@ -58,10 +58,15 @@ class Crew:
         worker.wait()
 
     def pause(self, name: str, seconds: float) -> None:
-        """SIGSTOP: the process is there, and gives no sign of life until its time has passed."""
+        """SIGSTOP: the process is there, and gives no sign of life for so long, or until `wake`."""
         self._journal.note("paused", worker=name)
         self.workers[name].send_signal(signal.SIGSTOP)
         self._paused[name] = time.monotonic() + seconds
+
+    def wake(self, name: str) -> None:
+        """Let it go on at the next `tend`, if it is paused."""
+        if name in self._paused:
+            self._paused[name] = 0.0
 
     def tend(self) -> None:
         """Let those go on whose pause is over, and those go who ended. Raises RuntimeError for a failure."""
@@ -114,11 +119,15 @@ def storm(project: Path, journals: Path, plan: Plan, workers: int, ttl: float) -
     with Crew(project, journals) as crew:
         for _ in range(workers):
             crew.start(str(ttl))
-        reader, completed, last = Reader(journals), 0, time.monotonic()
+        reader, has, completed, last = Reader(journals), dict[str, str](), 0, time.monotonic()
         while crew.workers:
-            more = [entry.what for entry in reader.more()]
-            completed += more.count("completed")
-            last = time.monotonic() if more else last
+            for entry in reader.more():
+                last = time.monotonic()
+                completed += entry.what == "completed"
+                if entry.what == "begin":
+                    task = entry.facts["task"]
+                    crew.wake(has.get(task, ""))  # the worst moment: somebody else has just begun its task
+                    has[task] = entry.who
             if time.monotonic() - last > PATIENCE:
                 raise TimeoutError(f"nothing happens any more; still there: {', '.join(crew.workers)}")
             plan.strike(crew, completed, ttl)

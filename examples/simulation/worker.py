@@ -24,9 +24,9 @@ PAUSE = 0.25
 
 
 def work(w: Workspace, journal: Journal, ttl: float | None) -> None:
-    """Work until every task has ended."""
-    asked = time.time()
-    while True:
+    """Work until every task has ended, or whoever started this worker has."""
+    asked, parent = time.time(), os.getppid()
+    while os.getppid() == parent:
         try:
             claim = w.tasks.claim(ttl=ttl)
         except NothingReady as nothing:

@@ -21,6 +21,8 @@ from mdcoord.formats.revise import Draft, Scribe
 from mdcoord.model import ANY, Key, Record
 from mdcoord.rules.leases import Lease
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 _PATIENCE: Final = 0.5
 """Seconds for which an unreadable file that is younger than two seconds is taken to be half saved."""
 
@@ -46,7 +48,7 @@ class State(NamedTuple):
         data: dict[str, Any] = {"v": self.version}
         if self.lease is not None:
             data["lease"] = self.lease.as_dict()
-        return json.dumps(data, separators=(",", ":")).encode()
+        return _encode(data).encode()
 
 
 class Found(NamedTuple):
@@ -140,19 +142,22 @@ class Reader:
             return self._scribe.keep_view_edits(key, before, self._scribe.open(key, text, where))
         return self._scribe.merge(key, before, after, text, where)
 
-    def record(self, key: Key, known: Record | None = None) -> Record:
-        """The document; the record that is known already, if that is still what the file says."""
-        if known is not None and self._still_is(known):
-            return known
+    def record(self, key: Key) -> Record:
+        """The document with its lease."""
         return self.find(key, lambda: self._files.peek(key.name)).record(key, self.path(key))
 
-    def _still_is(self, known: Record) -> bool:
+    def listed(self, key: Key, known: Record | None) -> Record:
+        """The document, without its lease; the record that is known already, if the file still says that."""
+        line, raw = self._files.peek(key.name), self._files.read(self.path(key))
+        version = version_of(raw)
         # What a save means that is not the tool's latest version depends on what the tool wrote since.
-        line = self._files.peek(known.key.name)
-        unchanged = (
-            line.startswith(b'{"v":"%s"' % known.version.encode()) or State.parse(line).version is None
-        )
-        return unchanged and version_of(self._files.read(self.path(known.key))) == known.version
+        latest = line.startswith(b'{"v":"%s"' % version.encode())
+        if known is not None and known.version == version and (latest or State.parse(line).version is None):
+            return known
+        if not latest:
+            return self.record(key)
+        draft = self._scribe.open(key, decode(raw, where=self.path(key)), self.path(key))
+        return Record(key, draft.fields, draft.body, version, self.path(key))
 
     def overruled(self, record: Record) -> tuple[str, ...]:
         """The fields that mean something else than the file says; none when the file changed meanwhile."""

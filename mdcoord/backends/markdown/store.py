@@ -94,7 +94,7 @@ class MarkdownBackend(Backend):
         self._history = History(self._files)
         self._reader = Reader(self._files, self._scribe, self._history)
         self._writer = Writer(self._files, self._scribe, self._history, self._reader)
-        self._catalog = Catalog(self._files, self._reader.record)
+        self._catalog = Catalog(self._files, self._reader.listed)
         self._memos = Memos(self._files)
         self._prepared = False
 

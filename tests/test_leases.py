@@ -234,7 +234,7 @@ def test_never_by_a_stamp_in_the_future(host: FakeHost) -> None:
     far = FakeHost("there", "boot-9", now=host.now() + 10)
     lease = taken(far, ttl=0.001)
     assert lease.holder is not None
-    stamped = replace(lease, holder=replace(lease.holder, expires_at=timestamp(0)))
+    stamped = replace(lease, holder=lease.holder._replace(expires_at=timestamp(0)))
     assert over(stamped, host) is None
 
 

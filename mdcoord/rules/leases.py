@@ -49,8 +49,7 @@ class Claimant:
     pid: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """Who holds a task, and since when.
 
     `uptime` is the holder's clock since `boot` at the last renewal, `began` the same clock when it was
@@ -108,7 +107,7 @@ class Lease:
         data: dict[str, Any] = {"attempt": self.attempt, "ops": list(self.ops)}
         if self.holder is not None:
             holder = self.holder
-            data["holder"] = {name: getattr(holder, name) for name in Holder.__slots__}
+            data["holder"] = holder._asdict()
             data["seen"] = {boot: list(sight) for boot, sight in self.seen.items()}
         if self.bars:
             data["bars"] = {task: list(bar) for task, bar in self.bars.items()}
@@ -221,8 +220,7 @@ def renew(lease: Lease, host: Host, *, ttl: float | None = None) -> Lease:
         raise ValueError("there is nothing to renew")
     now = host.now()
     ttl = holder.ttl if ttl is None else ttl
-    renewed = replace(
-        holder,
+    renewed = holder._replace(
         ttl=ttl,
         renewed_at=timestamp(now),
         expires_at=timestamp(now + ttl),

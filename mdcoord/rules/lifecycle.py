@@ -349,7 +349,7 @@ def _adoptable(fields: Mapping[str, Value], lease: Lease | None, who: Claimant) 
 
 def _adopt(lease: Lease | None, who: Claimant, host: Host, rules: Rules, attempt: int) -> Lease:
     made = take(None, who, floor=attempt - 1, ttl=rules.ttl, host=host)
-    holder = replace(made.holder, token=who.token) if made.holder and who.token else made.holder
+    holder = made.holder._replace(token=who.token) if made.holder and who.token else made.holder
     return replace(made, holder=holder, ops=lease.ops if lease else ())
 
 

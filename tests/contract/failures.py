@@ -186,7 +186,7 @@ class FailuresContract(WorkspacesBase):
         self.claim(w)
         key = Key("task", "one")
         lease = backend.lease(key)
-        backend.write(key, Change(lease=replace(lease, holder=replace(lease.holder, began=None))))
+        backend.write(key, Change(lease=replace(lease, holder=lease.holder._replace(began=None))))
         host.forward(101)
         assert w.recover() == []
         host.forward(60)

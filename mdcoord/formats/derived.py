@@ -52,11 +52,14 @@ def rows(value: Any) -> list[Row]:
 
 def progress(fields: Fields) -> str:
     """`35% (3500/10000 steps)` from `progress` and `metadata`, or from `steps_done` and `steps_total`."""
-    share, counts = fields.get("progress"), mapping(fields.get("metadata"))
+    share = fields.get("progress")
+    if number_of(share) is None:
+        return percent(share)
+    counts = mapping(fields.get("metadata"))
     done, total = counts["step"], counts["total_steps"]
     if fields.get("steps_total") is not None:
         done, total = fields.get("steps_done"), fields["steps_total"]
-    if number_of(done) is None or number_of(total) is None or number_of(share) is None:
+    if number_of(done) is None or number_of(total) is None:
         return percent(share)
     return format_progress(share, done, total)
 

@@ -40,6 +40,8 @@ def plain(value: Any, path: Sequence[str | int] = ()) -> Any:
     """A copy of the value made of the built-in JSON types only. Raises UsageError naming the path of what
     is none.
     """
+    if type(value) is str and value.isascii():  # nearly all
+        return value
     return _Plain().copy(value, tuple(path), len(path))
 
 
@@ -209,6 +211,8 @@ def _has(container: Any, step: str | int) -> bool:
 
 def _path(path: Path) -> Path:
     """The path with its names as built-in text. Raises UsageError for one that leads nowhere."""
+    if len(path) == 1 and type(path[0]) is str:
+        return path
     if not path:
         raise UsageError("a change needs a path", hint="name a field, for example ('status',)")
     if len(path) > MAX_DEPTH:

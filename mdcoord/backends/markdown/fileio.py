@@ -17,9 +17,10 @@ import io
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
+from types import TracebackType
 from typing import Final
 from weakref import WeakSet
 
@@ -27,7 +28,7 @@ from mdcoord.backends.markdown.exchange import rename_new
 from mdcoord.backends.markdown.flock import Lock, peek
 from mdcoord.backends.markdown.oserrors import not_durable, unavailable
 from mdcoord.backends.markdown.swap import Leftover, Swap, content, content_of, wait_for_writers
-from mdcoord.errors import BackendUnavailable, MdcoordError, NotDurable
+from mdcoord.errors import BackendUnavailable, NotDurable
 
 DURABILITY: Final = ("full", "data", "none")
 MAX_BYTES: Final = 10 * 1024 * 1024
@@ -132,8 +133,8 @@ class FileIO:
         temp = self.temporary(path, slot)
         with translated(path):
             self._prepare(temp, data, like=path, version=version)
-            swap = Swap(path, temp, self.temporary(path, slot + 1), data)
-            return swap.run(expected, lambda: self._sync_folder(path))
+            swap = Swap(path, temp, partial(self.temporary, path, slot + 1), data)
+            return swap.run(expected, partial(self._sync_folder, path))
 
     def marked(self, path: str) -> str:
         """The version that the tool wrote to this file, as far as the file still tells; its content may
@@ -340,17 +341,24 @@ class FileIO:
         return None
 
 
-@contextmanager
-def translated(path: str) -> Iterator[None]:
-    """Turn the system's errors into ours; names that exist or not stay FileExistsError and
+class translated:
+    """Turns the system's errors into ours; names that exist or not stay FileExistsError and
     FileNotFoundError.
     """
-    try:
-        yield
-    except (MdcoordError, FileExistsError, FileNotFoundError):
-        raise
-    except OSError as error:
-        raise unavailable(path, error) from error
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError) and not isinstance(error, FileExistsError | FileNotFoundError):
+            raise unavailable(self._path, error) from error
 
 
 def _require_plain(path: str, info: os.stat_result) -> None:

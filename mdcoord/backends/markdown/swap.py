@@ -30,18 +30,18 @@ class Leftover(Exception):
 
 
 class Swap:
-    """One replacement: the prepared file `temp` with the content `data` goes to `path`; `spare` is a free
+    """One replacement: the prepared file `temp` with the content `data` goes to `path`; `spare` gives a free
     name.
     """
 
     __slots__ = ("_linked", "data", "path", "spare", "temp")
 
-    def __init__(self, path: str, temp: str, spare: str, data: bytes) -> None:
+    def __init__(self, path: str, temp: str, spare: Callable[[], str], data: bytes) -> None:
         self.path = path
         self.temp = temp
         self.spare = spare
         self.data = data
-        self._linked = False
+        self._linked = ""
 
     def run(self, expected: bytes, confirm: Callable[[], NotDurable | None]) -> bool:
         """Swap, unless something else than `expected` comes out: then False, and nothing was changed.
@@ -56,12 +56,12 @@ class Swap:
             try:
                 writer = has_writer(descriptor)
                 problem = None
-                same = not writer and content(descriptor) == expected
+                same = not writer and _holds(descriptor, expected)
                 if same:
                     problem = confirm()
                 if same and writer is None:
                     # Who had opened the old file just before the swap has had the time of a sync to write.
-                    same = content(descriptor) == expected
+                    same = _holds(descriptor, expected)
                 if not same:
                     self._give_back(out)
                     wait_for_writers(descriptor, self.path)
@@ -83,13 +83,14 @@ class Swap:
         if exchange(self.temp, self.path):
             return self.temp
         # A save by rename that falls exactly between these two calls is not noticed.
-        if os.path.lexists(self.spare):
+        spare = self.spare()
+        if os.path.lexists(spare):
             os.unlink(self.temp)
-            raise Leftover(self.spare)
-        self._linked = True
-        os.link(self.path, self.spare, follow_symlinks=False)
+            raise Leftover(spare)
+        self._linked = spare
+        os.link(self.path, spare, follow_symlinks=False)
         os.rename(self.temp, self.path)
-        return self.spare
+        return spare
 
     def _give_back(self, out: str) -> None:
         try:
@@ -108,7 +109,7 @@ class Swap:
     def _undo(self, reason: BaseException) -> None:
         """Bring back what was there, at whatever point the swap was interrupted."""
         try:
-            for out in (self.temp, self.spare) if self._linked else (self.temp,):
+            for out in filter(None, (self.temp, self._linked)):
                 if not os.path.lexists(out):
                     continue
                 if content_of(out) == self.data or _same_file(out, self.path):
@@ -134,6 +135,11 @@ def wait_for_writers(descriptor: int, path: str) -> None:
                 holder_pid=pid,
             )
         time.sleep(_PAUSE)
+
+
+def _holds(descriptor: int, expected: bytes) -> bool:
+    """Whether this is all of an open file."""
+    return os.pread(descriptor, len(expected) + 1, 0) == expected
 
 
 def content(descriptor: int) -> bytes:

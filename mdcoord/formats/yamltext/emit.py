@@ -7,8 +7,9 @@ indented.
 
 from __future__ import annotations
 
-import json
 import re
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any, Final, NamedTuple
 
 STEP: Final = 2
@@ -77,10 +78,11 @@ def _text(value: str, style: str, in_flow: bool) -> str:
 
 def quoted(text: str) -> str:
     """The text in double quotes, with JSON's escapes."""
-    written = json.dumps(text, ensure_ascii=False)
+    written = encode_basestring(text)
     return _TO_ESCAPE.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
 
 
+@lru_cache(maxsize=512)  # documents share their keys
 def key(text: str, style: str = "", in_flow: bool = False) -> str:
     """A key of a mapping."""
     return _text(text, style, in_flow)

@@ -35,13 +35,18 @@ class _Editor:
         kept = set(kept_names(old, wanted))
         if not kept and column:
             raise _TooHard
+        lines, count = self.lines, len(self.lines)
+        # A line that is deeper, or an item in the column of the key, belongs to the entry above it, and so
+        # does a blank one: it is in a text.
         inside = (" " * (column + 1), " " * column + "- ")
         for name, value in old.items():
-            end = self.entry_end(at, inside)
+            end = at + 1
+            while end < count and (not lines[end] or lines[end].startswith(inside)):
+                end += 1
             if name in kept:
                 new = wanted[name]
                 if new is value:
-                    self.written += self.lines[at:end]
+                    self.written += lines[at:end]
                 else:
                     self.entry(at, end, column, value, new)
             at = end
@@ -77,13 +82,3 @@ class _Editor:
             self.written += emit.items(wanted[len(old) :], hyphen)
         else:
             raise _TooHard
-
-    def entry_end(self, at: int, inside: tuple[str, str]) -> int:
-        """The line behind an entry. A line that starts like `inside` (deeper, or an item in the column of the
-        key) belongs to it, and so does a blank one: it is in a text.
-        """
-        lines = self.lines
-        at += 1
-        while at < len(lines) and (not lines[at] or lines[at].startswith(inside)):
-            at += 1
-        return at

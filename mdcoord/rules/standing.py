@@ -116,9 +116,9 @@ def observed(record: Record, lease: Lease | None, host: Host, rules: Rules) -> L
 
 def reopened(fields: Mapping[str, Value]) -> Mapping[str, Value]:
     """The fields that decide who may have the task once its present claim is over, which is pending then."""
-    if status_of(fields) not in OPEN | {IN_PROGRESS}:
+    status, unset = status_of(fields), {path[0] for path in made_by_claim(fields)}
+    if status != IN_PROGRESS and not (status in OPEN and unset):
         return fields
-    unset = {path[0] for path in made_by_claim(fields)}
     return {**{name: value for name, value in fields.items() if name not in unset}, "status": "pending"}
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from mdcoord.errors import InvalidName, MdcoordError, NotFound
 from mdcoord.model import Key, Record
 from mdcoord.rules.conflicts import standing_bars
-from mdcoord.rules.leases import Lease
 from mdcoord.rules.readiness import conflicts, status_for_others, task_id
-from mdcoord.rules.standing import IN_PROGRESS, standing, status_of
+from mdcoord.rules.standing import IN_PROGRESS, lease_of, standing, status_of
 from mdcoord.services.env import Env
 
 
@@ -35,14 +34,12 @@ class Others:
             return False
         return runs(self._env, record)
 
-    def attempt(self, task: str) -> int:
-        """The number of the last claim of a task."""
-        lease: Lease | None = self._backend.lease(Key("task", task))
-        return lease.attempt if lease else 0
-
     def bars(self, record: Record) -> list[str]:
         """The tasks whose bars on this one stand (see `conflicts`)."""
-        return standing_bars(record.lease, record.key.id, self.attempt, self.runs, self._env.host)
+        lease, attempt = lease_of(record), self._backend.attempt
+        return standing_bars(
+            lease, record.key.id, lambda task: attempt(Key("task", task)), self.runs, self._env.host
+        )
 
     def rivals(self, record: Record) -> list[str]:
         """The tasks in progress that conflict with this one, whoever lists it."""

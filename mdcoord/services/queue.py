@@ -1,9 +1,9 @@
 """What may be claimed, as one listing showed it: kept for a moment, taken from the front.
 
 A listing reads every task; a claim needs the first good one. So a process keeps the sorted list and renews it
-when it is used up, or older than half a second (longer where listing is slow, so that it takes a twentieth of
-the time at most). Until then it may miss a task of higher priority that another process has just made. What
-it shows is only a hint: the document and the lease decide, under the lock.
+when it is used up, or older than half a second (longer where listing is slow, or many tasks changed, so that
+it takes about a twentieth of the time at most). Until then it may miss a task of higher priority that another
+process has just made. What it shows is only a hint: the document and the lease decide, under the lock.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ MAX_AGE: Final = 0.5
 SHARE: Final = 20
 """Making the list takes at most one part in so many of the time."""
 
+REREAD: Final = 0.0001
+"""Seconds that a listing takes, about, for each task that has changed since the last one."""
+
 
 class _Line:
     """Tasks in the order in which an agent is offered them. Those before `front` are gone."""
@@ -45,7 +48,7 @@ class _Line:
 
 @dataclass(slots=True)
 class Snapshot:
-    """One listing. `made` and `until` are seconds on this process's clock.
+    """One listing. `made` and `until` are seconds on this process's clock; see `fresh`.
 
     `passed` are tasks that were passed over because their attempts had gone on since the listing.
     """
@@ -61,6 +64,11 @@ class Snapshot:
     gone: set[Key] = field(default_factory=set)
     passed: list[Record] = field(default_factory=list)
     lines: dict[str, _Line] = field(default_factory=dict)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the list need not be made again yet, unless it is used up."""
+        return time.monotonic() < self.until + SHARE * REREAD * len(self.passed)
 
     def candidates(
         self, agent: str, can: Collection[str] | None, env: Env, member: Member | None = None
@@ -122,7 +130,7 @@ class Queue:
     def snapshot(self) -> Snapshot:
         """The list, made again when it is too old."""
         found = self._snapshot
-        return found if found and time.monotonic() < found.until else self.refresh()
+        return found if found and found.fresh else self.refresh()
 
     def refresh(self) -> Snapshot:
         """The list, made now. Notes the claims of other machines that it sees (see `leases.watch`)."""

@@ -129,18 +129,17 @@ class Taking:
         the list is of now: in a document that git brought back, attempts stand still.
         """
         for candidate in snapshot.candidates(self._who.agent, self._can, self._env, member):
-            lease: Lease | None = self._backend.lease(candidate.key)
-            if lease and lease.attempt > attempt_of(candidate.fields):
-                snapshot.gone.add(candidate.key)
+            key = candidate.key
+            if self._backend.attempt(key) > attempt_of(candidate.fields):
+                snapshot.gone.add(key)
                 snapshot.passed.append(candidate)
-            elif self._free(candidate, lease):
-                yield candidate
             else:
-                snapshot.gone.add(candidate.key)
+                yield candidate
         if snapshot.made >= begun:
-            yield from (late for late in snapshot.passed if self._free(late, self._backend.lease(late.key)))
+            yield from filter(self._free, snapshot.passed)
 
-    def _free(self, candidate: Record, lease: Lease | None) -> bool:
+    def _free(self, candidate: Record) -> bool:
+        lease: Lease | None = self._backend.lease(candidate.key)
         return lease is None or standing(candidate, lease, self._env.host, self._env.rules).free
 
     def _try(self, candidate: Record) -> Record | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
@@ -22,6 +23,8 @@ from mdcoord.model import ANY, Key, Record
 from mdcoord.rules.leases import Lease
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+
+_ATTEMPT: Final = re.compile(rb'\{"v":(?:"\w*"|null),"lease":\{"attempt":(\d+),')
 
 _PATIENCE: Final = 0.5
 """Seconds for which an unreadable file that is younger than two seconds is taken to be half saved."""
@@ -84,6 +87,14 @@ class Reader:
     def state(self, key: Key) -> State:
         """The state beside a document, read without its lock."""
         return State.parse(self._files.peek(key.name))
+
+    def attempt(self, key: Key) -> int:
+        """The number of the last claim, without a look at the rest of the state."""
+        line = self._files.peek(key.name)
+        if found := _ATTEMPT.match(line):
+            return int(found[1])
+        lease = State.parse(line).lease
+        return lease.attempt if lease else 0
 
     def find(self, key: Key, state_line: Callable[[], bytes]) -> Found:
         """Read a document and, if a stale save is in the file, merge it.

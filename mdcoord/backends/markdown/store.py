@@ -316,6 +316,9 @@ class MarkdownBackend(Backend):
     def lease(self, key: Key) -> Lease | None:
         return self._reader.state(key).lease
 
+    def attempt(self, key: Key) -> int:
+        return self._reader.attempt(key)
+
     @here
     def _by_id_field(self, key: Key, name: str) -> Key:
         field = ID_FIELD[key.kind]

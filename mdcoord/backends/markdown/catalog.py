@@ -100,13 +100,15 @@ class Catalog:
         if known is None:
             known = self._saved(kind)
         fresh: dict[str, Entry] = {}
+        news = 0
         for name, signature in stamps(self._files.root, kind + "-"):
             entry = known.get(name)
             if entry is None or entry.signature != signature or not entry.trusted:
                 entry = self._read(Key(kind, name[len(kind) + 1 : -3]), signature, entry)
-                self._unsaved[kind] = self._unsaved.get(kind, 0) + 1
+                news += entry is not None and entry.trusted
             if entry is not None:
                 fresh[name] = entry
+        self._unsaved[kind] = self._unsaved.get(kind, 0) + news
         self._entries[kind] = {name: fresh[name] for name in sorted(fresh, key=_stem)}
         self._looked[kind] = started
 
@@ -128,7 +130,8 @@ class Catalog:
     def save(self) -> None:
         """Keep what was read for later processes, when it is much and nobody else does so now.
 
-        Only writers call this: reads never write. A failure does no harm.
+        What is too young to be trusted does not count: they would read it again. Only writers call this:
+        reads never write. A failure does no harm.
         """
         for kind, count in list(self._unsaved.items()):
             entries = self._entries[kind]

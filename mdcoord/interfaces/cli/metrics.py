@@ -79,7 +79,7 @@ def _agent(row: dict[str, Any]) -> tuple[str, ...]:
         str(row["lost"] or ""),
         "" if rate is None else f"{rate:.0%}",
         "" if average is None else _lasted(average),
-        "" if per_hour is None else f"{per_hour:.3g}",
+        "" if per_hour is None else _rate(per_hour),
     )
 
 
@@ -97,7 +97,13 @@ def _figure(name: str, value: Any) -> str:
         return ""
     if name == "success_rate":
         return f"{value:.0%}"
+    if name == "tasks_per_hour":
+        return _rate(value)
     return _lasted(value) if name.endswith("_sec") else f"{value:g}"
+
+
+def _rate(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _lasted(seconds: float) -> str:

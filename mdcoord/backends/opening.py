@@ -6,8 +6,9 @@ What a backend needs is imported only when it is the one that is meant.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mdcoord.backends.base import Backend
 from mdcoord.config import Config, project_folder
@@ -33,43 +34,57 @@ def is_address(place: str) -> bool:
     return place not in MODES and mode_of(place) is not None
 
 
-def open_backend(place: str, config: Config, root: Path | None) -> Backend:
+def open_home(config: Config, root: Path) -> Backend:
+    """The backend where the workspace of a folder lives, which goes along when the workspace moves.
+
+    Where nothing else is remembered (see `markdown.home`) it lives in its files. Raises BackendUnavailable.
+    """
+    from mdcoord.backends.following import follow
+    from mdcoord.backends.markdown.home import HERE, Home
+
+    def opened(place: str) -> Backend:
+        return open_backend(place, config, root)
+
+    return follow(opened(Home.of(state_folder(root)).place() or HERE), opened)
+
+
+def open_backend(place: str, config: Config, root: Path | None, *, elsewhere: bool = False) -> Backend:
     """The backend at a place: a mode's name, whose settings `config` has, or the address of one.
 
     `root` is the workspace's folder, None where there is none. The address of a TaskQueue is
-    `taskqueue:FILE#PROJECT`, each part of which may be left out. Raises UsageError, NotFound,
-    BackendUnavailable.
+    `taskqueue:FILE#PROJECT`, each part of which may be left out. With `elsewhere` it is known that the
+    workspace lives at another place (yet). Raises UsageError, NotFound, BackendUnavailable.
     """
     mode = mode_of(place)
     if mode is None:
         raise UsageError(f"{place[:80]!r} is no backend", hint="one of auto, " + ", ".join(MODES))
     if mode == "markdown":
-        return _markdown(config, _folder(root))
+        return _markdown(config, _folder(root), elsewhere)
     if mode == "redis":
-        return _redis(place if is_address(place) else _redis_url(config), root)
-    return _taskqueue(place, config, _folder(root))
+        return _redis(place if is_address(place) else redis_url(config, os.environ), root, elsewhere)
+    return _taskqueue(place, config, _folder(root), elsewhere)
 
 
-def _markdown(config: Config, root: Path) -> Backend:
+def _markdown(config: Config, root: Path, elsewhere: bool) -> Backend:
     from mdcoord.backends.markdown.store import MarkdownBackend
 
-    return MarkdownBackend(root, state=state_folder(root), durability=config.durability)
+    return MarkdownBackend(root, state=state_folder(root), durability=config.durability, elsewhere=elsewhere)
 
 
-def _redis(url: str, root: Path | None) -> Backend:
+def _redis(url: str, root: Path | None, elsewhere: bool) -> Backend:
     from mdcoord.backends.redis.store import RedisBackend
 
-    return RedisBackend(url, templates=[str(root / "templates")] if root else ())
+    return RedisBackend(url, templates=[str(root / "templates")] if root else (), elsewhere=elsewhere)
 
 
-def _redis_url(config: Config) -> str:
+def redis_url(config: Config, environ: Mapping[str, str]) -> str:
     """Where Redis is: as configured, else by REDIS_URL, else by REDIS_HOST, REDIS_PORT and REDIS_DB."""
     if config.origin("redis_url") != "default":
         return config.redis_url
-    return os.environ.get("REDIS_URL") or "redis://"
+    return environ.get("REDIS_URL") or "redis://"
 
 
-def _taskqueue(place: str, config: Config, root: Path) -> Backend:
+def _taskqueue(place: str, config: Config, root: Path, elsewhere: bool) -> Backend:
     from mdcoord.backends.taskqueue.queue import Queue
     from mdcoord.backends.taskqueue.server import command_of, file_of
     from mdcoord.backends.taskqueue.store import TaskQueueBackend
@@ -80,7 +95,8 @@ def _taskqueue(place: str, config: Config, root: Path) -> Backend:
         file or file_of(config, os.environ),
         project or config.taskqueue_project or f"mdcoord: {project_folder(root)}",
     )
-    return TaskQueueBackend(root, queue, state=state_folder(root), durability=config.durability)
+    rest: Any = {"durability": config.durability, "elsewhere": elsewhere}
+    return TaskQueueBackend(root, queue, state=state_folder(root), **rest)
 
 
 def _folder(root: Path | None) -> Path:

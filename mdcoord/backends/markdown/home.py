@@ -33,25 +33,23 @@ Sign = tuple[int, int, int] | None
 
 
 class Said(NamedTuple):
-    """What the file says: a place ("": nothing is remembered), and whether somebody is about to move."""
+    """What the file says: a place ("": nothing is remembered), why, and whether somebody is about to move."""
 
     place: str = ""
+    reason: str = ""
     closing: bool = False
-
-    @property
-    def here(self) -> bool:
-        """Whether the files are the workspace."""
-        return self.place in ("", HERE)
 
 
 class Home:
     """Where one workspace lives. Cheap to ask; safe to share between threads.
 
-    With `ignored` nobody is refused: for the store that a workspace is being moved to.
+    `name` is the backend's whose home it is. With `ignored` nobody is refused: for the store that a workspace
+    is being moved to.
     """
 
-    def __init__(self, files: FileIO, *, ignored: bool = False) -> None:
+    def __init__(self, files: FileIO, name: str = HERE, *, ignored: bool = False) -> None:
         self._files = files
+        self._name = name
         self._ignored = ignored
         self._path = os.path.join(files.state, "home")
         self._lock = os.path.join(files.state, "home.lock")
@@ -69,9 +67,13 @@ class Home:
         """
         return self._look().place
 
-    def remember(self, place: str) -> None:
-        """Say where the workspace lives from now on. Raises BackendUnavailable, NotDurable."""
-        self._say(Said(place))
+    def reason(self) -> str:
+        """Why it lives there, as far as that was remembered. Raises BackendUnavailable."""
+        return self._look().reason
+
+    def remember(self, place: str, reason: str = "") -> None:
+        """Say where the workspace lives from now on, and why. Raises BackendUnavailable, NotDurable."""
+        self._say(Said(place, reason))
 
     leave = remember
 
@@ -80,9 +82,10 @@ class Home:
 
     def require_here(self) -> None:
         """Raise Moved when the workspace lives elsewhere."""
-        said = self._look()
-        if not (said.here or self._ignored):
-            raise moved_to(said.place)
+        place = self._look().place
+        here = place in ("", HERE) or place.partition(":")[0] == self._name
+        if not (here or self._ignored):
+            raise moved_to(place)
 
     def writable(self) -> bool:
         """Whether who holds the lock of a document may write it now; not while somebody moves the workspace.
@@ -101,8 +104,8 @@ class Home:
         """
         with Lock(self._lock, "the move of the workspace", wait):
             self.require_here()
-            before = self._look().place
-            self._say(Said(before, closing=True))
+            before = self._look()
+            self._say(before._replace(closing=True))
             try:
                 for name in self._files.locked_names():
                     with Lock(self._files.lock_path(name), name, wait):
@@ -110,7 +113,7 @@ class Home:
                 yield self
             finally:
                 if self._look().closing:
-                    self._say(Said(before))
+                    self._say(before)
 
     def _opened_again(self) -> bool:
         """Whether nobody is moving the workspace any more: who began to was killed."""
@@ -118,7 +121,7 @@ class Home:
             with Lock(self._lock, "the move of the workspace", 0):
                 said = self._look()
                 if said.closing:
-                    self._say(Said(said.place))
+                    self._say(said._replace(closing=False))
         except Busy:
             return False
         self.require_here()
@@ -141,7 +144,7 @@ class Home:
     def _load(self) -> Said:
         try:
             data: Any = json.loads(self._files.read(self._path))
-            return Said(str(data["place"]), bool(data.get("closing")))
+            return Said(str(data["place"]), str(data.get("reason", "")), bool(data.get("closing")))
         except FileNotFoundError:
             return Said()
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -152,7 +155,8 @@ class Home:
             ) from error
 
     def _say(self, said: Said) -> None:
-        data = {"place": said.place or HERE, **({"closing": True} if said.closing else {})}
+        told = {name: value for name, value in said._asdict().items() if value}
+        data = {**told, "place": said.place or HERE}
         self._files.prepare()
         self._files.replace(self._path, json.dumps(data).encode() + b"\n", private=True)
 

@@ -87,7 +87,7 @@ class MarkdownBackend(Backend):
         self.location = os.path.realpath(root)
         state = os.path.join(self.location, ".state") if state is None else os.path.abspath(state)
         self._files = FileIO(self.location, state, durability)
-        self.home = Home(self._files, ignored=elsewhere)
+        self.home = Home(self._files, self.name, ignored=elsewhere)
         self._files.writable = self.home.writable
         own = [os.path.join(self.location, "templates")] if templates is None else list(templates)
         self._scribe = Scribe(Templates(own))

@@ -15,10 +15,11 @@ from itertools import count
 from math import inf
 from typing import Any, Final, TypeVar
 
-from mdcoord.backends.base import DEFAULT_WAIT, Copy, Decide, Listing, Unreadable
+from mdcoord.backends.base import DEFAULT_WAIT, Backend, Copy, Decide, Listing, Unreadable
 from mdcoord.backends.markdown.copying import archived_key
 from mdcoord.backends.markdown.flock import Lock
 from mdcoord.backends.markdown.history import version_of
+from mdcoord.backends.markdown.home import here, here_to_the_end
 from mdcoord.backends.markdown.reader import State
 from mdcoord.backends.markdown.store import MarkdownBackend, not_archived, random_id
 from mdcoord.backends.markdown.writer import require, taken
@@ -27,7 +28,7 @@ from mdcoord.backends.taskqueue.queue import Queue
 from mdcoord.backends.taskqueue.tasks import Changed, Tasks, record_of
 from mdcoord.errors import AlreadyExists, BackendUnavailable, Busy, InvalidDocument, NotDurable
 from mdcoord.formats.document import decode
-from mdcoord.model import ABSENT, ANY, KEEP, Change, Expect, Key, Record, normalise_name
+from mdcoord.model import ABSENT, ANY, KEEP, Change, Expect, Key, Record, Value, normalise_name
 from mdcoord.rules.leases import Lease
 
 _Result = TypeVar("_Result")
@@ -42,7 +43,7 @@ class TaskQueueBackend(MarkdownBackend):
     name = "taskqueue"
 
     def __init__(self, root: str | os.PathLike[str], queue: Queue, **rest: Any) -> None:
-        super().__init__(root, elsewhere=True, **rest)
+        super().__init__(root, **rest)
         self.queue = queue
         self._tasks = Tasks(queue, self._scribe)
         self._listing = Listing(())
@@ -50,6 +51,7 @@ class TaskQueueBackend(MarkdownBackend):
 
     # -- reading -----------------------------------------------------------------------------------------
 
+    @here
     def read(self, key: Key) -> Record:
         if key.kind != "task":
             return super().read(key)
@@ -59,12 +61,15 @@ class TaskQueueBackend(MarkdownBackend):
             if self._files.peek(key.name) == line:
                 return record_of(key, draft, State.parse(line).lease)
 
+    @here
     def text(self, key: Key) -> str:
         return super().text(key) if key.kind != "task" else self._tasks.text(self._tasks.require(key))
 
+    @here
     def exists(self, key: Key) -> bool:
         return super().exists(key) if key.kind != "task" else self._tasks.entry(key) is not None
 
+    @here
     def list(self, kind: str, *, max_age: float = 0.0) -> Listing:
         if kind != "task":
             return super().list(kind, max_age=max_age)
@@ -74,6 +79,7 @@ class TaskQueueBackend(MarkdownBackend):
             self._looked = started
         return self._listing
 
+    @here_to_the_end
     def copies(self, kind: str, *, archived: bool = False) -> Iterator[Copy | Unreadable]:
         if kind != "task" or archived:
             yield from super().copies(kind, archived=archived)
@@ -85,6 +91,15 @@ class TaskQueueBackend(MarkdownBackend):
                 yield Copy(key, self._tasks.text(entry), None, self.lease(key))
             else:
                 yield Copy(key, draft.text, draft.fields, self.lease(key))
+
+    def copy(self, key: Key) -> Copy | Unreadable | None:
+        return super().copy(key) if key.kind != "task" else Backend.copy(self, key)
+
+    def marks(self, kind: str) -> Mapping[str, Value]:
+        return super().marks(kind) if kind != "task" else Backend.marks(self, kind)
+
+    def arrive(self) -> None:
+        self.home.remember(f"{self.name}:{self.queue.file}#{self.queue.name}")
 
     # -- writing -----------------------------------------------------------------------------------------
 

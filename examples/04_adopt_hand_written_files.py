@@ -32,12 +32,14 @@ with tempfile.TemporaryDirectory() as project, Workspace.create(project) as w:
     print(f"read: {task.title!r} of {task.project_id} is {task.status}; next: {task.next_steps[0]}")
     print("still the old file:", file.read_text() == OLD_FILE)
 
-    # The first write adopts the file: it gets front matter, and every line that somebody wrote is kept.
+    # The first write adopts the file: it gets front matter, and every character that somebody wrote is kept. Only
+    # line breaks are added after the old labels, so that `grep '^..Status..: '` finds what is so now.
     with w.tasks.claim("task-123", agent="ai-engineer") as claim:
         claim.complete(result={"path": "final.pt"})
     text = file.read_text()
     print("first line now:", text.splitlines()[0], "| second:", text.splitlines()[1])
-    print("nothing is missing:", OLD_FILE in text)
+    print("nothing is missing:", "".join(OLD_FILE.split()) in "".join(text.split()))
+    print([line for line in text.splitlines() if line.startswith("**Status**: ")])
     print("status:", w.tasks.get("train-model").status)
 
 # It prints:
@@ -45,4 +47,5 @@ with tempfile.TemporaryDirectory() as project, Workspace.create(project) as w:
 #   still the old file: True
 #   first line now: --- | second: schema: mdcoord/task/1
 #   nothing is missing: True
+#   ['**Status**: completed']
 #   status: completed

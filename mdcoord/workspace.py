@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mdcoord.backends.base import Backend, Unreadable
-from mdcoord.backends.opening import is_address, open_backend
+from mdcoord.backends.opening import is_address, open_backend, open_home
 from mdcoord.config import Config, load_config, project_folder
 from mdcoord.errors import ConfigError, InvalidName, NotFound, UsageError
 from mdcoord.host import Host
@@ -222,7 +222,10 @@ class Workspace:
     @classmethod
     def _at(cls, root: Path | None, place: str | None = None, lenient: bool = False, **who: Any) -> Workspace:
         config = load_config(root or Path.cwd(), os.environ, lenient=lenient)
-        backend = open_backend(place or "markdown", config, root)
+        if place is None and root is not None:
+            backend = open_home(config, root)
+        else:
+            backend = open_backend(place or "markdown", config, root)
         return cls(backend, root=root, config=config, **who)
 
     def query(

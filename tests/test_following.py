@@ -35,6 +35,7 @@ def test_before_the_move_it_is_the_store(left: MarkdownBackend) -> None:
     assert (store.name, store.location, store.waits) == ("markdown", left.location, left.waits)
     assert store.write(TASK, Change(set={("n",): 1})).fields["n"] == left.read(TASK).fields["n"] == 1
     assert store.resolve("task", "one") == TASK
+    assert store.create("task", {}, name="two").key.id == "two"
     with pytest.raises(NotFound):
         store.tail("no")
 

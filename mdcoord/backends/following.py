@@ -66,7 +66,7 @@ class _Following(Backend):
     def close(self) -> None:
         self.there.close()
 
-    def done(self, name: str, *arguments: Any, **rest: Any) -> Any:
+    def done(self, name: str, /, *arguments: Any, **rest: Any) -> Any:
         """Do a step where the workspace is."""
         for _hop in range(HOPS):
             there = self.there

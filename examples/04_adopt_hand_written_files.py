@@ -32,8 +32,8 @@ with tempfile.TemporaryDirectory() as project, Workspace.create(project) as w:
     print(f"read: {task.title!r} of {task.project_id} is {task.status}; next: {task.next_steps[0]}")
     print("still the old file:", file.read_text() == OLD_FILE)
 
-    # The first write adopts the file: it gets front matter, and every character that somebody wrote is kept. Only
-    # line breaks are added after the old labels, so that `grep '^..Status..: '` finds what is so now.
+    # The first write adopts the file: it gets front matter, and every character that somebody wrote is kept.
+    # Only line breaks come after the old labels, so that `grep '^..Status..: '` finds what is so now.
     with w.tasks.claim("task-123", agent="ai-engineer") as claim:
         claim.complete(result={"path": "final.pt"})
     text = file.read_text()

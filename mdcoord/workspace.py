@@ -122,20 +122,31 @@ class Workspace:
         folder: str | Path = ".",
         *,
         track: bool = False,
+        backend: str | None = None,
         agent: str | None = None,
         session: str | None = None,
         host: Host | None = None,
     ) -> Workspace:
         """Make a workspace in a project folder and open it. What is there already stays as it is.
 
-        With `track` git is to see its documents; without, its README only. Raises BackendUnavailable.
+        With `track` git is to see its documents; without, its README only. `backend` is where it is to live:
+        `auto`, a mode or an address (see `backends.detect`). Raises BackendUnavailable, also where a server
+        that is asked for is absent, AlreadyExists for a workspace that lives elsewhere.
         """
         from mdcoord.upkeep.make import make_workspace
+        from mdcoord.upkeep.settle import remember, settled
 
         root = new_root(Path(folder).expanduser().resolve(), _isolated)
+        config = load_config(root, os.environ)
+        choice = settled(root, backend, config, os.environ)
         made = make_workspace(root, track=track)
+        if choice:
+            made += remember(root, choice, config)
         workspace = cls._at(root, agent=agent, session=session, host=host)
         workspace.made = made
+        if choice and choice.asked:
+            workspace.notice = choice.notice
+            workspace.log(f"This workspace is kept in {choice.mode}: {'; '.join(choice.reasons)}.")
         return workspace
 
     @staticmethod
@@ -219,6 +230,12 @@ class Workspace:
     made: Sequence[Path] = ()
     """What `create` made or changed; empty when all was there."""
 
+    notice: str = ""
+    """What whoever called `create` should know: a server that was named is absent, and so not used."""
+
+    _opened_at: str | None = None
+    """The place that whoever opened it named."""
+
     @classmethod
     def _at(cls, root: Path | None, place: str | None = None, lenient: bool = False, **who: Any) -> Workspace:
         config = load_config(root or Path.cwd(), os.environ, lenient=lenient)
@@ -226,7 +243,9 @@ class Workspace:
             backend = open_home(config, root)
         else:
             backend = open_backend(place or "markdown", config, root)
-        return cls(backend, root=root, config=config, **who)
+        workspace = cls(backend, root=root, config=config, **who)
+        workspace._opened_at = place
+        return workspace
 
     def query(
         self,
@@ -270,6 +289,7 @@ class Workspace:
         return {
             "root": str(self.root) if self.root else None,
             "backend": self.backend.name,
+            **self._mode(),
             "location": self.backend.location,
             "durability": self.backend.durability or self.config.durability,
             "agent": self.agent,
@@ -277,6 +297,14 @@ class Workspace:
             "unread": self._unread(),
             **overview(self.backend, self.host, self._env.rules, tasks, agents, self.tasks.why),
         }
+
+    def _mode(self) -> dict[str, Value]:
+        """Why the workspace lives where it does, and what would change that."""
+        from mdcoord.upkeep.settle import moving, reason
+
+        named = self._opened_at is not None or self.root is None
+        why = "it was opened so" if named else reason(self.root, self.config)
+        return {"reason": why, "change": moving(self.backend.name)}
 
     def recover(self) -> Sequence[Recovered]:
         """Take back every task whose holder is gone."""
@@ -343,21 +371,34 @@ class Workspace:
         )
         return Export(self.backend, head, Places(self._env).noted())
 
-    def import_(self, source: str | Path | Iterable[str | bytes], *, dry_run: bool = False) -> Imported:
+    def import_(
+        self, source: str | Path | Iterable[str | bytes], *, tool: str | None = None, dry_run: bool = False
+    ) -> Imported:
         """Take in an export: a file, or its lines. What is there already stays as it is.
 
-        Raises NotFound, and InvalidDocument for what is no export, or not all of it; what came before is
-        imported then.
+        `tool` names the program whose file or folder it is: `backlog` (Backlog.md), `beads`, `taskqueue`, or
+        `tasks` (plain lines of JSON); None: mdcoord. Raises NotFound, and InvalidDocument for what is no
+        export, or not all of it; what came before is imported then.
         """
-        from mdcoord.services.consumers import Places
-        from mdcoord.upkeep.importing import Import, lines_of
-
-        where = str(source) if isinstance(source, str | Path) else "the input"
-        lines = lines_of(where) if isinstance(source, str | Path) else source
         try:
+            if tool is not None:
+                return self._import_foreign(str(source), tool, dry_run)
+            from mdcoord.services.consumers import Places
+            from mdcoord.upkeep.importing import Import, lines_of
+
+            where = str(source) if isinstance(source, str | Path) else "the input"
+            lines = lines_of(where) if isinstance(source, str | Path) else source
             return Import(self.backend, Places(self._env), dry_run=dry_run).run(lines, where)
         finally:
             self._look_anew()
+
+    def _import_foreign(self, source: str, tool: str, dry_run: bool) -> Imported:
+        from mdcoord.upkeep.importforeign import ForeignImport
+        from mdcoord.upkeep.sources import READERS
+
+        if tool not in READERS:
+            raise UsageError(f"there is no import from {tool!r}", hint="one of " + ", ".join(READERS))
+        return ForeignImport(self.backend, self.host, tool, dry_run=dry_run).run(READERS[tool](source))
 
     def _look_anew(self) -> None:
         """Forget what is remembered of documents that were changed past the services."""

@@ -32,7 +32,8 @@ class Imported:
     """What became of the records of an import.
 
     `new` and `same` (it was there already) count them by kind. `different` names those that were left, since
-    something else of that name is there; `lost` those that could not be found at the end.
+    something else of that name is there; `lost` those that could not be found at the end. From another
+    program: `left_out` says what could not be used, and `remarks` what has no equivalent here, and how often.
     """
 
     new: Mapping[str, int] = field(default_factory=dict)
@@ -40,6 +41,8 @@ class Imported:
     different: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     dry_run: bool = False
+    left_out: tuple[str, ...] = ()
+    remarks: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Value]:
         """As plain JSON data."""
@@ -49,6 +52,8 @@ class Imported:
             "different": list(self.different),
             "lost": list(self.lost),
             "dry_run": self.dry_run,
+            "left_out": list(self.left_out),
+            "remarks": dict(self.remarks),
         }
 
 

@@ -3,34 +3,58 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from mdcoord.errors import Conflict
+from mdcoord.errors import Conflict, InvalidDocument, MdcoordError
 from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.export import said
-from mdcoord.interfaces.cli.output import note, put
+from mdcoord.interfaces.cli.output import clean, note, put
 from mdcoord.interfaces.cli.warning import notice
 
+if TYPE_CHECKING:
+    from mdcoord.upkeep.importing import Imported
 
-@verb("import", example="mdcoord import backup.jsonl --dry-run")
+
+@verb("import", example="mdcoord import --from beads .beads/issues.jsonl --dry-run")
 @click.argument("source", type=click.Path(allow_dash=True))
+@click.option(
+    "--from",
+    "tool",
+    type=click.Choice(["backlog", "beads", "taskqueue", "tasks"]),
+    help="The program whose file or folder it is; tasks: lines of JSON with fields of tasks.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would come in.")
-def import_(call: Call, source: str, dry_run: bool) -> int:
-    """Take in what `mdcoord export` wrote, from a file or from stdin (-).
+def import_(call: Call, source: str, tool: str | None, dry_run: bool) -> int:
+    """Take in what `mdcoord export` wrote, from a file or from stdin (-), or what another program has.
 
     What is here already stays: where the same is here it is passed over, and where something else of that
     name is here that is reported (exit code 4). So an import that was cut off is gone on with by doing it
-    again.
+    again. From Backlog.md it takes the folder, from beads the lines of `bd export`, from TaskQueue its
+    tasks.json; what mdcoord has no field for is kept under the program's name. Exit code 7 when something
+    could not be used.
     """
-    found = call.workspace().import_(sys.stdin.buffer if source == "-" else source, dry_run=dry_run)
+    stream = sys.stdin.buffer if source == "-" and tool is None else source
+    found = call.workspace().import_(stream, tool=tool, dry_run=dry_run)
     done = "would come in" if dry_run else "imported"
     put(call, found.as_dict(), f"{said(found.new)} {done}")
-    if found.same and not call.json:
-        note(f"({said(found.same)} here already)")
+    if not call.json:
+        _explain(found)
     for name in found.different:
         notice(call, Conflict.code, f"left: something else is here as {name}", name=name)
     for name in found.lost:
         notice(call, "lost", f"not found afterwards: {name}", name=name)
-    return 1 if found.lost else Conflict.exit_code if found.different else 0
+    for what in found.left_out:
+        notice(call, InvalidDocument.code, f"left out: {what}", message=what)
+    if found.lost:
+        return MdcoordError.exit_code
+    return Conflict.exit_code if found.different else InvalidDocument.exit_code if found.left_out else 0
+
+
+def _explain(found: Imported) -> None:
+    if found.same:
+        note(f"({said(found.same)} here already)")
+    for remark, count in found.remarks.items():
+        note(clean(f"  {remark}" + (f" ({count} times)" if count > 1 else "")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,7 @@ def test_each_task_is_one_object(mdcoord: Mdcoord) -> None:
     done = mdcoord("work", "--agent", "ada", "--max", "2", "--json", "--", "sh", "-c", script)
     assert done.code == 0
     first, second = [{**line, "seconds": 0} for line in done.lines]
+    assert second.pop("not_before") == mdcoord("task", "show", "b", "--json").lines[0]["not_before"]
     common = {"attempt": 1, "seconds": 0}
     assert first == {
         "_id": "a",
@@ -83,6 +85,15 @@ def test_each_task_is_one_object(mdcoord: Mdcoord) -> None:
         **common,
     }
     assert done.err == "own output\n"
+
+
+def test_a_line_tells_when_a_task_is_tried_again(mdcoord: Mdcoord) -> None:
+    mdcoord("task", "create", "A", "--id", "a", "--retry-limit", "2")
+    told = mdcoord("work", "--agent", "ada", "--once", "--", "sh", "-c", "echo oops; exit 3").out
+    assert re.fullmatch(r"a failed \(attempt 1, \d+s, to be tried again in \d+s\): exit code 3 … oops\n", told)
+    mdcoord("task", "update", "a", "--delete", "not_before")
+    told = mdcoord("work", "--agent", "ada", "--once", "--", "false").out
+    assert re.fullmatch(r"a failed \(attempt 2, \d+s, dead now\): exit code 1\n", told)
 
 
 def test_all_after_the_command_is_the_commands(mdcoord: Mdcoord) -> None:

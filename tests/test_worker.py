@@ -223,6 +223,13 @@ def test_a_criterion_that_is_not_met_fails_the_task(w: Workspace) -> None:
     assert "2. b" in (w.tasks.get("one").error or "")
 
 
+def test_a_quality_gate_that_was_not_passed_fails_the_task(w: Workspace) -> None:
+    w.tasks.create("x", id="one", fields={"quality": "required"})
+    assert verdicts(w, lambda claim: 1) == [("one", "failed")]
+    task = w.tasks.get("one")
+    assert (task.status, "cannot be completed" in (task.error or "")) == ("pending", True)
+
+
 def test_an_outcome_is_written_once_the_store_is_there_again(
     w: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -414,6 +421,21 @@ def test_a_task_that_becomes_ready_by_the_last_one_is_done_before_idling(w: Work
     w.tasks.create("x", id="one")
     w.tasks.create("y", id="two", depends_on=["one"])
     assert verdicts(w, lambda claim: None, jobs=2) == [("one", "completed"), ("two", "completed")]
+
+
+def test_a_worker_says_once_why_its_agent_is_given_nothing(w: Workspace) -> None:
+    for name in ("a", "b", "c", "d"):
+        w.tasks.create("x", id=name)
+    notes: list[str] = []
+
+    def work(claim: Claim) -> None:
+        raise ValueError("broken")
+
+    assert [verdict for _, verdict in verdicts(w, work, note=notes.append)] == ["failed"] * 3
+    assert verdicts(w, work, note=notes.append) == []
+    assert [note.partition(" until ")[0] for note in notes] == [
+        "ada is given nothing: its circuit breaker is open after 3 failures in a row,"
+    ] * 2  # one a worker
 
 
 def test_a_worker_notices_a_new_task(w: Workspace) -> None:

@@ -45,7 +45,7 @@ def test_a_report_is_understood(line: str, meant: Any) -> None:
         "hello",
         " ::progress 0.5",
         ":: progress 0.5",
-        "::progressing 0.5",
+        "::error file=app.py::broken",
         "::warning file=app.py,line=1::not for us",
         "::group::tests",
         "::set-output name=x::y",
@@ -79,6 +79,12 @@ def test_all_else_is_the_commands_own(line: str) -> None:
 def test_what_begins_as_a_report_and_is_none_is_told(line: str) -> None:
     with pytest.raises(UsageError, match=line.split()[0]):
         report_of(line)
+
+
+@pytest.mark.parametrize("word", ["progres", "progressing", "Result", "acept", "logs"])
+def test_a_slip_in_a_word_is_told(word: str) -> None:
+    with pytest.raises(UsageError, match=f"::{word} is not understood: did you mean ::"):
+        report_of(f"::{word} 0.5")
 
 
 @given(

@@ -83,7 +83,18 @@ def report_of(line: str) -> Report | None:
         return None
     word, _, rest = line[len(MARK) :].partition(" ")
     read = _READERS.get(word)
-    return read(rest.strip()) if read else None
+    if read is None:
+        _refuse_slip(word)
+        return None
+    return read(rest.strip())
+
+
+def _refuse_slip(word: str) -> None:
+    """Raise UsageError for a word that is nearly one of ours; all others are for somebody else."""
+    from difflib import get_close_matches
+
+    if near := get_close_matches(word, _READERS, 1, 0.75):
+        raise _wrong(word, f"did you mean {MARK}{near[0]}?")
 
 
 def _progress(rest: str) -> Progress:

@@ -106,7 +106,9 @@ class Command:
         if not program or which(place, path=self.environ.get("PATH")) is None:
             raise UsageError(
                 f"there is no program {program!r} that could be run" if program else "there is no command",
-                hint="say which command does the work: -- COMMAND [ARGUMENTS]",
+                hint="give its path, or say where it is in PATH"
+                if program
+                else "say which command does the work: -- COMMAND [ARGUMENTS]",
             )
 
 

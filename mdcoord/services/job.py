@@ -12,7 +12,7 @@ from mdcoord.errors import BackendUnavailable, Busy, ClaimLost, MdcoordError, No
 from mdcoord.host import timestamp
 from mdcoord.model import Value
 from mdcoord.records import Task
-from mdcoord.rules.readiness import DONE, UNDONE
+from mdcoord.rules.readiness import DONE, OPEN, UNDONE
 from mdcoord.rules.standing import IN_PROGRESS, timeout_of
 from mdcoord.services.claim import Claim
 from mdcoord.services.desk import Desk
@@ -57,6 +57,12 @@ class Outcome:
     seconds: float
     error: str = ""
 
+    @property
+    def again(self) -> str | None:
+        """When the task may be tried again, where it waits for a time."""
+        waits = self.verdict in (FAILED, RELEASED) and self.task.status in OPEN
+        return self.task.not_before if waits else None
+
     def as_dict(self) -> dict[str, Value]:
         """The porcelain form."""
         facts: dict[str, Value] = {
@@ -69,6 +75,8 @@ class Outcome:
         }
         if self.verdict == COMPLETED and self.task.result is not None:
             facts["result"] = self.task.result
+        if self.again:
+            facts["not_before"] = self.again
         return {**facts, "error": self.error} if self.error else facts
 
 

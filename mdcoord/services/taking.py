@@ -271,6 +271,7 @@ class Taking:
             hint=_UNWILLING if refusal else "create one, or ask why a pending one is not ready",
             agent=self._who.agent,
             tasks=dict(tally),
+            **({"refusal": refusal} if refusal else {}),
         )
 
     def _unwilling(self, key: Key, refusal: str) -> NotReady:

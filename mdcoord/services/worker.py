@@ -103,6 +103,7 @@ class Worker:
         self._trouble = 0
         self._returned: Counter[str] = Counter()
         self._vain = False
+        self._refusal: str | None = None
         self._active = 0.0
         self._stopping: float | None = None
         self._now = False
@@ -172,9 +173,10 @@ class Worker:
     def _take(self) -> None:
         try:
             claim = self._desk.tasks.claim(agent=self.agent, can=self._can, ttl=self._ttl)
-        except NothingReady:
+        except NothingReady as nothing:
             self._vain, self._trouble = True, 0
             self._bell.nothing()
+            self._tell_refusal(nothing)
             return
         except MdcoordError as error:
             if not error.retryable:
@@ -192,6 +194,13 @@ class Worker:
             claim.release()
             raise
         self._jobs.append(job)
+
+    def _tell_refusal(self, nothing: NothingReady) -> None:
+        """Say once why this agent is given nothing, whatever there is: it waits, and nobody would see why."""
+        refusal = nothing.details.get("refusal")
+        if refusal and refusal != self._refusal:
+            self._note(str(nothing))
+        self._refusal = refusal
 
     def _wait_out(self, error: MdcoordError) -> None:
         """The store is busy or cannot be reached: try again, later and later."""

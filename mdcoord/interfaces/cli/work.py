@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from mdcoord.errors import NothingReady
-from mdcoord.interfaces.cli.ages import span
+from mdcoord.interfaces.cli.ages import age, span
 from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.options import words
@@ -28,16 +28,22 @@ GRACE: Final = "5s"
 
 @verb("work", example="mdcoord work --agent ai-engineer --can training --idle 10m -- python train.py")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-@click.option("--can", multiple=True, metavar="CAP,…", help="What you can do; else what you registered.")
+@click.option(
+    "--can", multiple=True, metavar="CAP,…", help="What you can do; else what you registered, or all."
+)
 @click.option("--jobs", type=click.IntRange(1), default=1, metavar="N", help="Work on N tasks at a time (1).")
 @click.option("--idle", type=seconds, metavar="TIME", help="End after so long without work: 10m.")
 @click.option("--max", "limit", type=click.IntRange(1), metavar="N", help="End after N tasks.")
 @click.option("--once", is_flag=True, help="One task, or exit code 5 when none is ready.")
 @click.option("--ttl", type=seconds, metavar="TIME", help="A claim lasts so long after each sign of life.")
 @click.option(
-    "--grace", type=seconds, default=GRACE, metavar="TIME", help=f"Time to end when stopped ({GRACE})."
+    "--grace",
+    type=seconds,
+    default=GRACE,
+    metavar="TIME",
+    help=f"Time that commands have to end, when stopped ({GRACE}).",
 )
-@click.option("--brief", is_flag=True, help="Tell the command the task's brief on stdin, not its JSON.")
+@click.option("--brief", is_flag=True, help="Tell the command the task's brief on stdin, not JSON.")
 def work(
     call: Call,
     command: tuple[str, ...],
@@ -52,15 +58,22 @@ def work(
 ) -> int:
     """Claim tasks and run a command for each.
 
-    The command gets the task as JSON on stdin, and in its environment MDCOORD_TASK_ID, MDCOORD_TOKEN and
-    more, so every `mdcoord task …` in it acts for this claim. Exit code 0 completes the task, 75 gives it
-    back, any other fails it with the last lines.
+    The command gets the task as JSON on stdin, and MDCOORD_TASK_ID, MDCOORD_TOKEN and more in its
+    environment, so that every `mdcoord` in it acts for this claim. Exit code 0 completes the task, 75 gives
+    it back, any other fails it, with the last lines of the output. These lines on stdout are reports:
 
-    Lines of its output are reports when they begin so: `::progress 0.35 step=3500`, `::log TEXT`, `::event
-    CHANNEL NAME key=value`, `::accept N`, `::lacks CAP`, `::result JSON`. The rest goes to stderr; stdout
-    tells how each task ended.
+    \b
+      ::progress 0.35 step=3500   how far it is (35% and 7/20 will do); figures
+      ::log TEXT                  a line for the task's log
+      ::event CHANNEL NAME k=v    an event
+      ::accept N                  an acceptance criterion (or its text) is met
+      ::lacks CAP                 this worker cannot do it; exit with 75 then
+      ::result JSON               what the task gave; the last one counts
 
-    Ctrl-C or SIGTERM lets the task at hand end, or gives it back when the time is over; once more, at once.
+    All else that it prints goes to stderr. Stdout tells how each task ended.
+
+    After Ctrl-C or SIGTERM no task is claimed any more, and commands get a little time to end (--grace); then
+    they are ended, and their tasks given back. A second signal does that at once.
     """
     from mdcoord.services.command import Command
     from mdcoord.services.worker import Worker
@@ -107,7 +120,8 @@ def _once(worked: Worked, agent: str) -> int:
     if worked.failed or worked.released or worked.lost:
         return 1
     raise NothingReady(
-        f"no task is ready for {agent}", hint="create one, or ask why a pending one is not ready"
+        f"no task is ready for {agent}",
+        hint="`mdcoord status` tells what there is, and `mdcoord task show ID` why a task is not ready",
     )
 
 
@@ -129,10 +143,10 @@ class _Talk:
             error = outcome.error.strip().split("\n")
             why = f": {error[0]}" if outcome.error else ""
             more = f" … {error[-1].strip()}" if len(error) > 1 else ""
-            took = span(outcome.seconds)
-            return clean(
-                f"{outcome.task.id} {outcome.verdict} (attempt {outcome.attempt}, {took}){why}{more}"
-            )
+            again = f", to be tried again {age(outcome.again)}" if outcome.again else ""
+            dead = ", dead now" if outcome.task.status == "dead" else ""
+            facts = f"attempt {outcome.attempt}, {span(outcome.seconds)}{again}{dead}"
+            return clean(f"{outcome.task.id} {outcome.verdict} ({facts}){why}{more}")
 
         put(self._call, outcome.as_dict(), text)
         sys.stdout.flush()

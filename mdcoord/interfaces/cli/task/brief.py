@@ -15,8 +15,9 @@ from mdcoord.interfaces.cli.output import note, put, uncontrolled
 def brief(call: Call, id: str) -> None:
     """Print all that somebody needs to do a task.
 
-    XX
-        report. What is missing or refused is told in it and on stderr.
+    In the order of reading: instructions, what became of earlier attempts, context (documents and files), the
+    results of the tasks before it, acceptance criteria, and the commands by which to report. What is missing
+    or was refused stands at the top, and is counted on stderr.
     """
     found = call.workspace().brief(id)
     put(call, found.as_dict(), lambda: "\n".join(map(uncontrolled, str(found).rstrip("\n").split("\n"))))

@@ -90,7 +90,9 @@ def test_each_task_is_one_object(mdcoord: Mdcoord) -> None:
 def test_a_line_tells_when_a_task_is_tried_again(mdcoord: Mdcoord) -> None:
     mdcoord("task", "create", "A", "--id", "a", "--retry-limit", "2")
     told = mdcoord("work", "--agent", "ada", "--once", "--", "sh", "-c", "echo oops; exit 3").out
-    assert re.fullmatch(r"a failed \(attempt 1, \d+s, to be tried again in \d+s\): exit code 3 … oops\n", told)
+    assert re.fullmatch(
+        r"a failed \(attempt 1, \d+s, to be tried again in \d+s\): exit code 3 … oops\n", told
+    )
     mdcoord("task", "update", "a", "--delete", "not_before")
     told = mdcoord("work", "--agent", "ada", "--once", "--", "false").out
     assert re.fullmatch(r"a failed \(attempt 2, \d+s, dead now\): exit code 1\n", told)

@@ -43,6 +43,19 @@ def test_the_python_block_runs(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "completed\n", "")
 
 
+def test_the_workflow_is_made(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "release.md").write_text(block("yaml"))
+    lines = [
+        line.partition("  #")[0] for line in README.splitlines() if line.startswith("mdcoord workflow run")
+    ]
+    made, shown = run(
+        ["mdcoord init >/dev/null && " + lines[0], "mdcoord workflow results release-1.2"], tmp_path
+    )
+    assert made == ["release-1.2: 5 of 5 tasks made now"]
+    assert len(shown) == 6
+
+
 def test_both_set_up_commands_are_one_line_and_make_their_own_environment() -> None:
     lines = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
     assert [line.rpartition("/")[2] for line in lines] == ["mdcoord demo", "python -m pytest -n auto"]

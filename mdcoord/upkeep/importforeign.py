@@ -134,25 +134,21 @@ class _Names:
             if one.kind == "task" and (name := plain_name(one.id)):
                 id = Key.of("task", name).id
                 self._known[one.id.lower()] = id
-                numbers.setdefault(_number(one.id), []).append(id)
-        # A project may have changed the letters before its numbers; then old references still have the old.
-        self._numbers = {number: ids[0] for number, ids in numbers.items() if number and len(ids) == 1}
+                if not one.id.lower().startswith("draft-"):
+                    numbers.setdefault(_number(one.id), []).append(id)
+        # A project may have called its tasks something else since; then old references still say task-7.
+        self._known = {f"task-{n}": ids[0] for n, ids in numbers.items() if len(ids) == 1} | self._known
 
     def of(self, other: str) -> str:
-        """The id here; of what is not there, the one that it would have."""
-        known = self._known.get(other.lower()) or self._numbers.get(_number(other))
+        """The id here; of what is not there, the one that it would have. Raises InvalidName."""
         name = plain_name(other)
-        if known is None and name is None:
+        if name is None:
             raise InvalidName(f"{other[:80]!r} cannot be the id of a task", hint="change it there")
-        return known or Key.of("task", str(name)).id
+        return self._known.get(other.lower()) or Key.of("task", name).id
 
     def missing(self, found: Found) -> list[str]:
         """The dependencies of a task on what is not there."""
-        return [
-            other
-            for other in found.depends_on
-            if other.lower() not in self._known and _number(other) not in self._numbers
-        ]
+        return [other for other in found.depends_on if other.lower() not in self._known]
 
 
 def key_of(found: Found) -> Key:

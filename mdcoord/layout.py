@@ -85,7 +85,7 @@ def explicit_root(folder: Path, isolated: Isolated) -> Path:
     for root in _roots(folder, isolated):
         if root.is_dir():
             return root
-    if folder.is_dir() and (folder.parts[-2:] == COORDINATION.parts or _looks_used(folder)):
+    if folder.is_dir() and (folder.parts[-2:] == COORDINATION.parts or looks_used(folder)):
         return folder
     raise no_workspace(folder)
 
@@ -165,7 +165,8 @@ def _upwards(start: Path) -> Iterator[Path]:
     yield from (start, *start.parents)
 
 
-def _looks_used(folder: Path) -> bool:
+def looks_used(folder: Path) -> bool:
+    """Whether a folder has documents or the state of a workspace."""
     prefixes = tuple(f"{kind}-" for kind in KINDS)
     with os.scandir(folder) as entries:
         return any(

@@ -10,9 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
-from shutil import which
-from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from mdcoord.backends.opening import is_address, mode_of, redis_url
@@ -36,12 +33,14 @@ FAR: Final = 1.0
 class Choice:
     """A place for `opening.open_backend`, and why.
 
-    It may hold a password, the reasons hold none. `notice` tells that a server that was named is not used.
+    It may hold a password, the reasons hold none. `notice` tells that a server that was named is not used;
+    `asked` is False where nobody asked for anything.
     """
 
     place: str
     reasons: tuple[str, ...] = ()
     notice: str = ""
+    asked: bool = True
 
     @property
     def mode(self) -> str:
@@ -87,7 +86,8 @@ def _first(config: Config, environ: Mapping[str, str], *, everywhere: bool) -> C
             return Choice(place, tuple(reasons), _notice(missed, mode))
         if named:
             missed.append(words)
-    return Choice("markdown", tuple(reasons) or ("no server was asked for",), _notice(missed, "markdown"))
+    asked = bool(reasons)
+    return Choice("markdown", tuple(reasons), _notice(missed, "markdown"), asked)
 
 
 def _named(mode: str, config: Config, environ: Mapping[str, str]) -> bool:
@@ -105,6 +105,8 @@ def _redis(config: Config, environ: Mapping[str, str], said: str) -> tuple[str, 
     """Where Redis answers ("" where it does not), and that in words. The place has all that was found out,
     for another process may have other variables.
     """
+    from importlib.util import find_spec
+
     from mdcoord.backends.redis.address import parse_address
 
     address = parse_address(said if is_address(said) else redis_url(config, environ), environ)
@@ -114,11 +116,13 @@ def _redis(config: Config, environ: Mapping[str, str], said: str) -> tuple[str, 
         return "", f"no Redis at {address.shown} ({problem})"
     if find_spec("redis") is None:
         return "", f"Redis answers at {address.shown}, but redis-py is missing: pip install 'mdcoord[redis]'"
-    return address.url, f"Redis answers at {address.shown}"
+    return address.place, f"Redis answers at {address.shown}"
 
 
 def _taskqueue(config: Config, environ: Mapping[str, str], said: str) -> tuple[str, str]:
     """The same for TaskQueue, whose server is started when it is needed: by a command that is there."""
+    from shutil import which
+
     from mdcoord.backends.taskqueue.server import PROGRAM, file_of, find_command
 
     command = find_command(config, environ)
@@ -138,6 +142,8 @@ _LOOKS: Final[dict[str, Callable[[Config, Mapping[str, str], str], tuple[str, st
 
 def ping(address: Address, patience: float) -> str:
     """Why no Redis answers at an address within `patience` seconds; "" where one does."""
+    from threading import Thread
+
     answer: list[str] = []
     # In a thread, as finding out the address of a name may take long and cannot be told to end.
     thread = Thread(target=lambda: answer.append(_ping(address, patience)), daemon=True)

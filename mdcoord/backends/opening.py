@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from mdcoord.backends.base import Backend
 from mdcoord.config import Config, project_folder
-from mdcoord.errors import NotFound, UsageError
-from mdcoord.layout import state_folder
+from mdcoord.errors import ConfigError, NotFound, UsageError
+from mdcoord.layout import looks_used, state_folder
 
 MODES: Final = ("redis", "taskqueue", "markdown")
 """The modes that a workspace can have, the one that is preferred first."""
@@ -37,15 +37,35 @@ def is_address(place: str) -> bool:
 def open_home(config: Config, root: Path) -> Backend:
     """The backend where the workspace of a folder lives, which goes along when the workspace moves.
 
-    Where nothing else is remembered (see `markdown.home`) it lives in its files. Raises BackendUnavailable.
+    Raises BackendUnavailable, ConfigError (see `lives_at`).
     """
     from mdcoord.backends.following import follow
-    from mdcoord.backends.markdown.home import HERE, Home
 
     def opened(place: str) -> Backend:
         return open_backend(place, config, root)
 
-    return follow(opened(Home.of(state_folder(root)).place() or HERE), opened)
+    return follow(opened(lives_at(config, root)), opened)
+
+
+def lives_at(config: Config, root: Path) -> str:
+    """The place of the workspace of a folder: what is remembered, see `markdown.home`.
+
+    Where nothing is, and nothing is in the folder, it is where the configuration says, else in its files.
+    Raises ConfigError when the configuration names another mode: one team must not be parted.
+    """
+    from mdcoord.backends.markdown.home import HERE, Home
+
+    place = Home.of(state_folder(root)).place()
+    lives = mode_of(place or HERE)
+    if config.mode in ("auto", lives):
+        return place or HERE
+    if not place and not looks_used(root):
+        return config.mode
+    raise ConfigError(
+        f"{config.origin('mode')}: coordination.mode is {config.mode}, but this workspace lives in {lives}",
+        hint=f"set it to {lives}, or move the workspace with `mdcoord migrate`",
+        setting="mode",
+    )
 
 
 def open_backend(place: str, config: Config, root: Path | None, *, elsewhere: bool = False) -> Backend:

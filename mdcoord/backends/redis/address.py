@@ -32,6 +32,14 @@ class Address:
     timeout: float
 
     @property
+    def place(self) -> str:
+        """The whole address, the same for every process whatever its variables are. May hold a password."""
+        more = {"prefix": self.prefix} if self.prefix else {}
+        if self.timeout != TIMEOUT:
+            more["timeout"] = f"{self.timeout:g}"
+        return f"{self.url}&{urlencode(more, safe=':{}')}" if more else self.url
+
+    @property
     def has_hash_tag(self) -> bool:
         """Whether the prefix keeps all keys on one node of a cluster."""
         return _HASH_TAG.search(self.prefix) is not None

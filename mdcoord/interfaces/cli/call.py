@@ -82,7 +82,7 @@ class Call:
 
         self._named_backend()
         where = folder or self.root or os.environ.get("MDCOORD_ROOT") or "."
-        return self._kept(Workspace.create(where, track=track, **self._who()))
+        return self._kept(Workspace.create(where, track=track, backend=self.backend, **self._who()))
 
     def assess(self, folder: str | None, **wanted: Any) -> Assessment:
         """Go through the checklist for a project's folder: see `Workspace.assess`."""

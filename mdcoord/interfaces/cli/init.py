@@ -17,12 +17,18 @@ from mdcoord.layout import COORDINATION
 @click.argument("folder", required=False, type=click.Path(file_okay=False))
 @click.option("--track", is_flag=True, help="Let git see the documents, not only the README.")
 def init(call: Call, folder: str | None, track: bool) -> None:
-    """Make a workspace in a project's folder. What is there already stays as it is."""
+    """Make a workspace in a project's folder. What is there already stays as it is.
+
+    It is kept in files, or with --backend auto in Redis, if one answers, else on a TaskQueue server, if one
+    is installed. A mode or an address says where. That is remembered.
+    """
     _refuse_nowhere(folder or call.root)
     workspace = call.create_workspace(folder, track=track)
     made = [str(path) for path in workspace.made]
     facts = {"root": str(workspace.root), "made": made}
     put(call, facts, "\n".join([str(workspace.root), *(f"  made {path}" for path in made)]))
+    if workspace.notice:
+        note(f"mdcoord: {workspace.notice}")
     if (root := workspace.root) and root in workspace.made and (other := _above(root)):
         note(f"mdcoord: from here this workspace is used now, no longer the one in {other}")
 

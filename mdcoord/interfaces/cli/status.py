@@ -35,7 +35,9 @@ def _text(found: dict[str, Any]) -> str:
 
 def _where(found: dict[str, Any]) -> str:
     who = f", as {found['agent']}" if found["agent"] else ""
-    return clean(f"{found['location']}  ({found['backend']}, durability {found['durability']}{who})")
+    mode = f"Mode: {found['backend']} ({found['reason']}); {found['change']}"
+    place = f"{found['location']}  ({found['backend']}, durability {found['durability']}{who})"
+    return f"{clean(place)}\n{clean(mode)}"
 
 
 def _tasks(found: dict[str, Any]) -> str:

@@ -1,0 +1,69 @@
+"""Where a new workspace is to live, and remembering it.
+
+What was found out when a workspace was made counts from then on: in the state folder of its root, and for
+those who clone the project as `coordination.mode` in the configuration file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from mdcoord.backends.detect import Choice, choose
+from mdcoord.backends.markdown.home import HERE, Home
+from mdcoord.backends.opening import mode_of
+from mdcoord.config import Config
+from mdcoord.errors import AlreadyExists
+from mdcoord.layout import looks_used, state_folder
+from mdcoord.upkeep.configure import ConfigFile
+
+MODE: Final = "coordination.mode"
+
+
+def settled(root: Path, asked: str | None, config: Config, environ: Mapping[str, str]) -> Choice | None:
+    """The choice for the workspace to be made at this root; None for one that lives somewhere already.
+
+    `asked` is as in `detect.choose`. Raises AlreadyExists for one that lives elsewhere than asked for,
+    BackendUnavailable where what is asked for is absent.
+    """
+    lives = Home.of(state_folder(root)).place()
+    if not lives and not (root.is_dir() and looks_used(root)):
+        return choose(asked, config, environ)
+    mode = mode_of(lives or HERE)
+    if asked not in (None, "auto") and mode_of(str(asked)) != mode:
+        raise AlreadyExists(
+            f"the workspace in {root} lives in {mode} already", hint=moving(mode or HERE), path=str(root)
+        )
+    return None
+
+
+def remember(root: Path, choice: Choice, config: Config) -> list[Path]:
+    """Let everybody find the workspace where it is; the files that were made for that.
+
+    A workspace in its files, about which nobody asked, is found without.
+    """
+    if choice.place == HERE and not choice.asked:
+        return []
+    Home.of(state_folder(root)).remember(choice.place, "; ".join(choice.reasons))
+    if choice.mode in (HERE, config.mode):
+        return []
+    file = ConfigFile(root)
+    new = not file.path.exists()
+    file.set(MODE, choice.mode)
+    return [file.path] if new else []
+
+
+def reason(root: Path | None, config: Config) -> str:
+    """Why the workspace of a root lives where it does, as far as anybody knows."""
+    kept = Home.of(state_folder(root)).reason() if root else ""
+    if kept or config.origin("mode") == "default":
+        return kept or "no server was asked for"
+    return f"{config.origin('mode')} says so"
+
+
+def moving(mode: str) -> str:
+    """How a workspace that lives in this mode comes to another one."""
+    if mode == HERE:
+        return "`mdcoord migrate redis URL` moves it to a server"
+    return "`mdcoord migrate markdown` brings it back into files"

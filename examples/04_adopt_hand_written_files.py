@@ -33,7 +33,7 @@ with tempfile.TemporaryDirectory() as project, Workspace.create(project) as w:
     print("still the old file:", file.read_text() == OLD_FILE)
 
     # The first write adopts the file: it gets front matter, and every character that somebody wrote is kept.
-    # Only line breaks come after the old labels, so that `grep '^..Status..: '` finds what is so now.
+    # Only a line break comes after the old status, so that `grep '^..Status..: '` finds what is so now.
     with w.tasks.claim("task-123", agent="ai-engineer") as claim:
         claim.complete(result={"path": "final.pt"})
     text = file.read_text()

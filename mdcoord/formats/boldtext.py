@@ -24,11 +24,11 @@ _VIEW_MARK = re.compile(r"<!-- (?:mdcoord:view [a-z0-9][a-z0-9._-]*|/mdcoord:vie
 _RULE = frozenset("|:- \t")
 _LABELLED = re.compile(
     r"(?P<label>(?P<bullet>\s*[-*+]\s+| {0,3})"
-    r"(?:\*\*[^*\n]+(?:\*\*\s*:|:\s*\*\*)|(?:Status|Workload)\s*:))"
+    r"(?:\*\*(?:Status|Workload)(?:\*\*\s*:|:\s*\*\*)|(?:Status|Workload)\s*:))"
     r"(?P<value>[ \t](?!\s*\d+[.)]\s)\s*[\w~`(✅❌].*)",
     re.DOTALL,
 )
-"""A labelled line whose value can stand on a line of its own without becoming a list or a block there."""
+"""A line that says the state. Its value can stand on a line of its own without becoming a list there."""
 _JSON_FENCE = re.compile(r"( {0,3}(?:`{3,}|~{3,}))(json)", re.IGNORECASE)
 
 
@@ -170,9 +170,9 @@ def label_of(text: str) -> Label | None:
 def set_apart(text: str) -> str:
     """A text that is to stand below the view which was made of it, so that no line of it says what is now.
 
-    Shell lines look for `**Status**: …` on one line and for a fence of `json`. Every character stays, in
-    order, and Markdown shows the same: the value of a label goes to a line of its own, and `json` gets a
-    blank before it.
+    Shell lines look for `**Status**: …` and `Workload: …` on one line, and for a fence of `json`. Every
+    character stays, in order, and Markdown shows the same: the value of such a label goes to a line of its
+    own, and `json` gets a blank before it.
     """
     parts = []
     for line, fence in _with_fences(text.split("\n")):

@@ -16,11 +16,14 @@ from mdcoord.rules.leases import (
     GRACE,
     MAX_SKEW,
     REMEMBERED_OPS,
+    Bar,
     Claimant,
     Lease,
+    carried,
     drop,
     held,
     over,
+    overdue,
     renew,
     take,
     watch,
@@ -273,3 +276,41 @@ def test_a_lease_survives_json(host: FakeHost) -> None:
 def test_what_is_no_lease(data: dict[str, object]) -> None:
     with pytest.raises((KeyError, TypeError)):
         Lease.from_dict(data)
+
+
+def test_a_lease_that_is_carried_to_another_clock_has_as_much_time_left() -> None:
+    here, there = FakeHost("here", "boot-1"), FakeHost("there", "server")
+    there.forward(12345)
+    lease = take(None, Claimant("ada", "s"), floor=0, ttl=60, host=here)
+    here.forward(40)
+    there.forward(40)
+    moved = carried(lease, here, there)
+    assert (moved.attempt, moved.holder.token, moved.holder.boot) == (1, lease.holder.token, "server")
+    for seconds, ended in ((25.9, None), (0.2, "it expired")):
+        here.forward(seconds)
+        there.forward(seconds)
+        assert over(lease, here) == over(moved, there) == ended
+    assert overdue(moved, there, 66.0) is not None
+    assert overdue(moved, there, 67.0) is None
+    assert carried(carried(lease, here, there), there, here) == lease
+
+
+def test_a_lease_of_a_third_clock_stays_but_goes_on_being_watched() -> None:
+    far, here, there = FakeHost("far", "boot-9"), FakeHost("here", "boot-1"), FakeHost("there", "server")
+    there.forward(777)
+    there.jump(-777)
+    lease = watch(take(None, Claimant("ada", "s"), floor=0, ttl=60, host=far), here)
+    moved = carried(lease, here, there)
+    assert moved.holder == lease.holder
+    for seconds, ended in ((65.9, None), (0.2, "no sign of life for its time to live")):
+        there.forward(seconds)
+        assert over(moved, there) == ended
+
+
+def test_bars_are_carried_along() -> None:
+    here, there = FakeHost("here", "boot-1"), FakeHost("there", "server")
+    there.forward(777)
+    lease = Lease(bars={"x": Bar(1, "boot-1", here.uptime(), here.now()), "y": Bar(1, "boot-9", 5.0, 6.0)})
+    bars = carried(lease, here, there).bars
+    assert bars["x"] == Bar(1, "server", there.uptime(), here.now())
+    assert bars["y"] == lease.bars["y"]

@@ -238,6 +238,26 @@ def drop(lease: Lease, op: str | None = None) -> Lease:
     return replace(lease, holder=None, seen={}).after(op)
 
 
+def carried(lease: Lease, here: Host, there: Host) -> Lease:
+    """The lease as the clock of another store measures it: its holder has as much time left as before.
+
+    One that was renewed on a third clock stays as it is; it is watched there as it was here.
+    """
+    ahead = there.uptime() - here.uptime()
+    holder, seen = lease.holder, dict(lease.seen)
+    if holder is not None and holder.boot == here.boot:
+        began = None if holder.began is None else holder.began + ahead
+        holder = holder._replace(boot=there.boot, uptime=holder.uptime + ahead, began=began)
+    elif here.boot in seen:
+        token, beat, since = seen.pop(here.boot)
+        seen[there.boot] = (token, beat, since + ahead)
+    bars = {
+        task: bar._replace(boot=there.boot, uptime=bar.uptime + ahead) if bar.boot == here.boot else bar
+        for task, bar in lease.bars.items()
+    }
+    return replace(lease, holder=holder, seen=seen, bars=bars)
+
+
 def over(lease: Lease | None, host: Host, grace: float | None = None) -> str | None:
     """Why the holder may be robbed of the task now, as a short phrase; None while the lease is good or free.
 

@@ -33,11 +33,16 @@ Sign = tuple[int, int, int] | None
 
 
 class Said(NamedTuple):
-    """What the file says: a place ("": nothing is remembered), why, and whether somebody is about to move."""
+    """What the file says: a place ("": nothing is remembered), why, and whether somebody is about to move.
+
+    `since` is the moment at which the last write here had ended, as the file system stamps changes
+    (nanoseconds); 0 where nobody has moved away.
+    """
 
     place: str = ""
     reason: str = ""
     closing: bool = False
+    since: int = 0
 
 
 class Home:
@@ -75,7 +80,13 @@ class Home:
         """Say where the workspace lives from now on, and why. Raises BackendUnavailable, NotDurable."""
         self._say(Said(place, reason))
 
-    leave = remember
+    def since(self) -> int:
+        """What was changed later than this (a change time in nanoseconds) was changed after the move."""
+        return self._look().since
+
+    def leave(self, place: str) -> None:
+        """See `base.Gate`."""
+        self._say(Said(place, since=os.stat(self._path).st_ctime_ns))
 
     def keep(self) -> None:
         """Nothing to do: the move lasts as long as its process."""
@@ -110,6 +121,7 @@ class Home:
                 for name in self._files.locked_names():
                     with Lock(self._files.lock_path(name), name, wait):
                         pass
+                self._say(before._replace(closing=True))  # so that its stamp tells when all had ended
                 yield self
             finally:
                 if self._look().closing:
@@ -144,7 +156,8 @@ class Home:
     def _load(self) -> Said:
         try:
             data: Any = json.loads(self._files.read(self._path))
-            return Said(str(data["place"]), str(data.get("reason", "")), bool(data.get("closing")))
+            facts = {name: data[name] for name in Said._fields if name in data}
+            return Said(**{**facts, "place": str(data["place"])})
         except FileNotFoundError:
             return Said()
         except (ValueError, KeyError, TypeError, AttributeError) as error:

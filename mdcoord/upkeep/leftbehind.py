@@ -1,0 +1,84 @@
+"""The files of a workspace that lives elsewhere: put into the archive, and looked at for late saves.
+
+After a move nobody reads the files any more. But an editor that had one of them open may save it again, and a
+git checkout may bring it back: what stands there then is in no store, and must not go unnoticed. Such a file
+is told from the others by its change time, which programs cannot set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from mdcoord.backends.markdown.fileio import FileIO
+from mdcoord.backends.markdown.home import Home
+from mdcoord.layout import state_folder
+from mdcoord.model import KINDS
+
+FOLDER: Final = "pre-redis"
+"""Where the files go, in the folder of the archive."""
+
+_PREFIXES: Final = tuple(f"{kind}-" for kind in KINDS)
+
+
+class LeftBehind:
+    """The files in the root of a workspace."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._home = Home.of(state_folder(root))
+        # Nothing is lost when a power cut takes back a move from one folder to the other.
+        self._files = FileIO(str(root), str(state_folder(root)), "none")
+
+    def late(self) -> list[Path]:
+        """The documents that were saved after the workspace had moved away, sorted; none where it has not."""
+        place = self._home.place().partition("://")
+        return [path for path in self._documents() if self._is_late(path)] if place[1] else []
+
+    def archive(self, *, archived: bool) -> int:
+        """Put all files that nobody changed since the move into the archive, and return how many.
+
+        Those of archived events come along, and with `archived` those of archived documents.
+        """
+        files = [path for path in self._documents() if not self._is_late(path)]
+        files += self._archived(_PREFIXES if archived else ("events-",))
+        for path in files:
+            self._put_away(path)
+        return len(files)
+
+    def clear(self) -> list[str]:
+        """Make room for documents and logs; the names in the archive of those saved after the move."""
+        late = [self._put_away(path) for path in self.late()]
+        for path in (*self._documents(), *self._archived(("events-",))):
+            self._put_away(path)
+        return late
+
+    def _archived(self, prefixes: tuple[str, ...]) -> list[Path]:
+        files = sorted((self._root / "archive").glob("*.md"))
+        return [path for path in files if path.name.startswith(prefixes)]
+
+    def _documents(self) -> Iterator[Path]:
+        with os.scandir(self._root) as entries:
+            names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+        for name in sorted(names):
+            if name.startswith(_PREFIXES) and name.endswith(".md"):
+                yield self._root / name
+
+    def _is_late(self, path: Path) -> bool:
+        return os.stat(path, follow_symlinks=False).st_ctime_ns > self._home.since()
+
+    def _put_away(self, path: Path) -> str:
+        folder = self._root / "archive" / FOLDER
+        for made in (folder.parent, folder):
+            self._files.make_folder(str(made))
+        for number in count():
+            target = folder / (f"{path.stem}.{number}.md" if number else path.name)
+            try:
+                self._files.move(str(path), str(target))
+            except FileExistsError:
+                continue
+            return str(target.relative_to(self._root))
+        raise AssertionError  # count() does not end

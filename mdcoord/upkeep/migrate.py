@@ -1,0 +1,235 @@
+"""Moving a workspace to another store while it is in use, so that nothing is lost or done twice.
+
+Until the very last step the old place is the truth, and the new one nobody's but this migration's. So it may
+be killed at any time: done again, it takes over what is there already. When all has been copied and read
+back, writers are kept waiting for a moment in which the last changes follow; then the workspace lives at the
+new place, and whoever comes to the old one is told (see `errors.Moved`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+from mdcoord.backends.base import Gate
+from mdcoord.backends.markdown.home import HERE, Home
+from mdcoord.backends.opening import lives_at, mode_of, open_backend
+from mdcoord.config import Config
+from mdcoord.errors import AlreadyExists, ConfigError, Moved, UsageError
+from mdcoord.host import Host
+from mdcoord.layout import state_folder
+from mdcoord.model import Value
+from mdcoord.upkeep.configure import ConfigFile
+from mdcoord.upkeep.leftbehind import LeftBehind
+from mdcoord.upkeep.stream import DOCUMENTS
+from mdcoord.upkeep.transfer import OWN, Tell, Transfer
+
+ROUNDS: Final = 3
+"""How often what changed meanwhile is copied while all go on working; then writers have to wait."""
+
+FEW: Final = 20
+"""With fewer changes than this the rest is copied while writers wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What was moved, or would be.
+
+    `counts` are the records by kind, `left_out` files that are no text and stay. `archived` is how many files
+    of the old place were put into the archive, `set_aside` the names there of files that were saved after the
+    workspace had left them. `already` says that it lived there before; then what was left to do was done.
+    """
+
+    source: str
+    target: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    set_aside: tuple[str, ...] = ()
+    archived: int = 0
+    already: bool = False
+    dry_run: bool = False
+
+    def as_dict(self) -> dict[str, Value]:
+        """As plain JSON data."""
+        return {**asdict(self), "left_out": [*self.left_out], "set_aside": [*self.set_aside]}
+
+
+class Migration:
+    """The move of the workspace at `root` to `place`, as `opening.open_backend` understands it.
+
+    With `archive` archived documents come along to a server, too; back to the files they always do. With
+    `keep` the files stay where they are.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        config: Config,
+        host: Host,
+        place: str,
+        *,
+        archive: bool = False,
+        keep: bool = False,
+        tell: Tell | None = None,
+    ) -> None:
+        if mode_of(place) not in (HERE, "redis"):
+            raise UsageError(f"{place[:80]!r} is no place to move to", hint="redis URL, or markdown")
+        self._root = root
+        self._config = config
+        self._archive = archive or place == HERE
+        self._keep = keep
+        self._home = Home.of(state_folder(root))
+        self._left = LeftBehind(root)
+        self._source = open_backend(self._lives(), config, root)
+        self._target = open_backend(place, config, root, elsewhere=True)
+        self._place = _whole(place)
+        self._transfer = Transfer(self._source, self._target, host, archive=self._archive, tell=tell)
+
+    def rehearse(self) -> Migrated:
+        """What would be moved. Changes nothing. Raises AlreadyExists for a place that is somebody else's."""
+        if self._is_there():
+            return self._done(already=True, dry_run=True)
+        self._claim(dry_run=True)
+        counts = {kind: len(self._source.marks(kind)) for kind in DOCUMENTS}
+        counts["events"] = sum(1 for name in self._source.channels() for _ in self._source.history(name))
+        if self._archive:
+            counts["archived"] = sum(
+                1 for kind in DOCUMENTS for _ in self._source.copies(kind, archived=True)
+            )
+        return self._done(counts=counts, dry_run=True)
+
+    def run(self) -> Migrated:
+        """Move it. Raises AlreadyExists for a place that is somebody else's, Busy where a write does not end.
+
+        Also BackendUnavailable; in each case the workspace stays where it is.
+        """
+        if self._is_there() or self._has_left():
+            return self._settled(already=True)
+        set_aside = self._claim()
+        self._transfer.everything()
+        self._transfer.verify()
+        for _round in range(ROUNDS):
+            if self._transfer.changes() < FEW:
+                break
+        with self._source.moving() as gate:
+            self._transfer.pulse = gate.keep
+            self._transfer.changes()
+            self._transfer.memos()
+            self._transfer.verify_changes()
+            self._switch(gate)
+        return self._settled(set_aside=tuple(set_aside))
+
+    def close(self) -> None:
+        """Let go of both stores."""
+        self._source.close()
+        self._target.close()
+
+    def _lives(self) -> str:
+        try:
+            return lives_at(self._config, self._root)
+        except ConfigError:
+            return self._home.place() or HERE  # a move that was killed before the configuration followed
+
+    def _is_there(self) -> bool:
+        return self._source.location == self._target.location and self._source.name == self._target.name
+
+    def _has_left(self) -> bool:
+        """Whether the old place was left for the new one already, by a move that was killed just then."""
+        try:
+            self._source.channels()
+        except Moved as moved:
+            return mode_of(moved.place) == self._target.name
+        return False
+
+    def _claim(self, *, dry_run: bool = False) -> list[str]:
+        """Make sure that the new place is ours, by a memo there that names this workspace.
+
+        The files of a folder that somebody saved meanwhile are put aside; returns their names.
+        """
+        mine = self._identity(dry_run)
+        if self._target.memo(OWN, "from") == mine:
+            return []
+        if self._target.name == "redis" and self._is_occupied():
+            raise AlreadyExists(
+                f"there is a workspace in {self._target.location} already",
+                hint="move to another place: --prefix NAME, another database, or another server",
+            )
+        if dry_run:
+            return []
+        # Between TaskQueue and the files of the same folder only the tasks move.
+        aside = self._left.clear() if (self._source.name, self._target.name) == ("redis", HERE) else []
+        self._target.keep(OWN, "from", lambda _: mine)
+        return aside
+
+    def _is_occupied(self) -> bool:
+        documents = any(self._target.marks(kind) for kind in DOCUMENTS)
+        return documents or bool(self._target.channels() or self._target.archived())
+
+    def _identity(self, dry_run: bool) -> str:
+        """What names this workspace, for the memo of a place that is being filled."""
+        files = open_backend(HERE, self._config, self._root, elsewhere=True)
+        fresh = os.urandom(8).hex()
+        known = files.memo(OWN, "id")
+        return str(known or (fresh if dry_run else files.keep(OWN, "id", lambda memo: memo or fresh)))
+
+    def _switch(self, gate: Gate) -> None:
+        """From here on the new place is the truth.
+
+        Which step decides that depends on where those at the old place look: into the state folder, or at
+        what the server says.
+        """
+        if self._target.name == "redis":
+            self._target.keep(OWN, "from", lambda _: None)
+            self._target.arrive()
+            gate.leave(self._place)
+            return
+        with open_backend(self._home.place() or HERE, self._config, self._root, elsewhere=True) as old:
+            old.keep(OWN, "from", lambda _: self._identity(dry_run=False))
+        gate.leave(self._place)
+        self._target.arrive()
+
+    def _settled(self, *, set_aside: tuple[str, ...] = (), already: bool = False) -> Migrated:
+        """Do what follows from the move, and may be done again."""
+        if self._target.name == HERE:
+            if self._home.place() not in ("", HERE):
+                self._target.arrive()
+            self._target.keep(OWN, "from", lambda _: None)
+        mode, said = self._target.name, self._config.mode
+        if mode != said and (mode, said) != (HERE, "auto"):
+            ConfigFile(self._root).set("coordination.mode", mode)
+        away = mode == "redis" and not self._keep
+        archived = self._left.archive(archived=self._archive) if away else 0
+        return self._done(set_aside=set_aside, archived=archived, already=already)
+
+    def _done(
+        self,
+        *,
+        counts: Mapping[str, int] | None = None,
+        set_aside: tuple[str, ...] = (),
+        archived: int = 0,
+        already: bool = False,
+        dry_run: bool = False,
+    ) -> Migrated:
+        counts = self._transfer.counts if counts is None else counts
+        return Migrated(
+            self._source.location,
+            self._target.location,
+            {kind: count for kind, count in counts.items() if count},
+            tuple(sorted(one.path for one in self._transfer.left_out.values())),
+            set_aside,
+            archived,
+            already,
+            dry_run,
+        )
+
+
+def _whole(place: str) -> str:
+    """The place as every process understands it, whatever its environment says."""
+    if mode_of(place) != "redis":
+        return place
+    from mdcoord.backends.redis.address import parse_address
+
+    return parse_address(place, os.environ).place

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from mdcoord import Worker, Workspace
+from mdcoord import Definition, Phase, Worker, Workspace
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.errors import BackendUnavailable, Busy, NotDurable, UsageError
+from mdcoord.model import Key
 from mdcoord.services import badge, job
 from mdcoord.services.claim import Claim
 from mdcoord.services.job import Outcome
@@ -436,6 +437,21 @@ def test_a_worker_says_once_why_its_agent_is_given_nothing(w: Workspace) -> None
     assert [note.partition(" until ")[0] for note in notes] == [
         "ada is given nothing: its circuit breaker is open after 3 failures in a row,"
     ] * 2  # one a worker
+
+
+def test_who_reads_the_file_of_a_workflow_sees_what_workers_did(w: Workspace) -> None:
+    w.workflows.run(Definition("wf", [Phase("a", ["One", "Two"]), Phase("b", ["Three"])]))
+    w.tasks.create("no workflow", id="x", fields={"workflow": "nothing"})
+
+    def stored() -> tuple[Any, Any]:
+        fields = w.backend.read(Key("progress", "wf")).fields
+        return fields["status"], fields["steps_done"]
+
+    Worker(w, lambda claim: 1, limit=1).run()
+    assert stored() == ("in_progress", 1)
+    assert len(verdicts(w, lambda claim: 1)) == 3
+    assert stored() == ("completed", 3)
+    assert [event.name for event in w.events.tail("workflows")] == ["workflow_started", "workflow_completed"]
 
 
 def test_a_worker_notices_a_new_task(w: Workspace) -> None:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from mdcoord.services.agents import Agents
 from mdcoord.services.events import Events
+from mdcoord.services.notes import ProgressDocuments
 from mdcoord.services.tasks import Tasks
 
 
@@ -18,5 +19,7 @@ class Desk(Protocol):
     def agents(self) -> Agents: ...
     @property
     def events(self) -> Events: ...
+    @property
+    def progress(self) -> ProgressDocuments: ...
     @property
     def root(self) -> object: ...

@@ -28,6 +28,9 @@ from mdcoord.services.work import Function, work_of
 GRACE: Final = 5.0
 """Seconds in which tasks may still be finished after the request to stop."""
 
+PACE: Final = 10.0
+"""Seconds between two writes of how a workflow stands, while there is always something to do."""
+
 IDLE: Final = "idle"
 LIMIT: Final = "limit"
 STOPPED: Final = "stopped"
@@ -102,6 +105,8 @@ class Worker:
         self._taken = 0
         self._trouble = 0
         self._returned: Counter[str] = Counter()
+        self._advanced: set[str] = set()
+        self._due = 0.0
         self._vain = False
         self._refusal: str | None = None
         self._active = 0.0
@@ -177,6 +182,7 @@ class Worker:
             self._vain, self._trouble = True, 0
             self._bell.nothing()
             self._tell_refusal(nothing)
+            self._show_workflows()
             return
         except MdcoordError as error:
             if not error.retryable:
@@ -233,7 +239,21 @@ class Worker:
             again = self._returned[outcome.task.id] - 2
             self._bell.pause(0.0 if again < 0 else min(2.0**again, _LONGEST_TROUBLE))
         self.worked.count(outcome.verdict)
+        if workflow := outcome.task.get("workflow"):
+            self._advanced.add(str(workflow))
+            if time.monotonic() >= self._due:
+                self._show_workflows()
         self._on_end(outcome)
+
+    def _show_workflows(self) -> None:
+        """Write into the progress documents of the workflows on which it worked how they stand."""
+        for name in sorted(self._advanced):
+            try:
+                self._desk.progress.refresh(name)
+            except MdcoordError:
+                pass  # it is no workflow, or is one that the next look at it shows as it is
+        self._advanced.clear()
+        self._due = time.monotonic() + PACE
 
     def _wind_up(self) -> None:
         """Give back what is left, which is something only after an error, and say goodbye."""
@@ -243,6 +263,7 @@ class Worker:
         while self._jobs:
             self._tend()
             self._bell.wait()
+        self._show_workflows()
         self._work.close()
         self._badge.take_off()
 

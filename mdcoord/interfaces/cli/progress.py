@@ -84,8 +84,8 @@ def show(call: Call, project: str | None) -> None:
 def refresh(call: Call, project: str | None) -> None:
     """Write how workflows stand into their documents.
 
-    `progress show` and `workflow show` work it out anew each time; the files themselves are as old as the
-    last `workflow run`, `add` or `wait`.
+    `progress show` and `workflow show` work it out anew each time. The files themselves are written by
+    workers, `workflow run`, `add` and `wait`: where agents claim and complete by themselves, they are older.
     """
     found = call.workspace().progress.refresh(project)
     put_all(

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from mdcoord.upkeep.assess import Assessment
     from mdcoord.upkeep.check import Finding
     from mdcoord.upkeep.configure import ConfigFile
+    from mdcoord.upkeep.migrate import Migrated
+    from mdcoord.upkeep.transfer import Tell
     from mdcoord.upkeep.export import Export
     from mdcoord.upkeep.importing import Imported
     from mdcoord.upkeep.recover import Recovered
@@ -159,6 +161,34 @@ class Workspace:
 
         return ConfigFile(_root_of(where, _isolated_or_wrong))
 
+    @staticmethod
+    def migrate(
+        place: str,
+        where: str | Path | None = None,
+        *,
+        dry_run: bool = False,
+        archive: bool = False,
+        keep: bool = False,
+        tell: Tell | None = None,
+    ) -> Migrated:
+        """Move the workspace that `open` finds to a server (`redis://…`), or back into its files (`markdown`).
+
+        It may be in use: who works in it goes along. Killed and done again, it goes on; until the end all is
+        where it was. With `dry_run` it only counts. To a server archived documents come along with `archive`,
+        and the files then go to `archive/pre-redis/`, unless `keep` says that they stay. `tell` is told how
+        far it is. Raises NotFound, UsageError, AlreadyExists for a place that others use, Busy,
+        BackendUnavailable.
+        """
+        from mdcoord.upkeep.migrate import Migration
+
+        root = _root_of(where, _isolated_or_wrong)
+        config = load_config(root, os.environ)
+        move = Migration(root, config, Host(), place, archive=archive, keep=keep, tell=tell)
+        try:
+            return move.rehearse() if dry_run else move.run()
+        finally:
+            move.close()
+
     @classmethod
     def assess(
         cls,
@@ -174,12 +204,12 @@ class Workspace:
         """The checklist for whoever begins to work: coordination, who is here, project, a name to join under.
 
         Looks only. With `init` a missing workspace is made, with `register` the agent of that name is made
-        known with its capabilities `can` (else those that are configured); both may be repeated. Raises
-        NotFound for a registration without a workspace, ConfigError.
+        known with its capabilities `can` (else those that are configured); both may be repeated. A wrong
+        configuration is one of its points. Raises NotFound for a registration without a workspace.
         """
         who: dict[str, Any] = {"agent": agent, "session": session, "host": host}
         try:
-            workspace: Workspace | None = cls.open(folder, **who)
+            workspace: Workspace | None = cls.open(folder, lenient=True, **who)
         except NotFound:
             workspace = cls.create(folder or ".", **who) if init else None
             if workspace is None and register:
@@ -197,7 +227,7 @@ class Workspace:
     def _nowhere(folder: Path, *, agent: str | None, session: str | None, host: Host | None) -> Assessment:
         from mdcoord.upkeep.assess import Scene, assess
 
-        config = load_config(folder, os.environ)
+        config = load_config(folder, os.environ, lenient=True)
         scene = Scene(folder, config, os.environ, host or Host(), _session(session), agent=_agent(agent))
         return assess(scene)
 

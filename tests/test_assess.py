@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from contract.fakes import FakeHost
 
-from mdcoord.errors import ConfigError, NotFound
+from mdcoord.errors import NotFound
 from mdcoord.interfaces.cli.app import cli
 from mdcoord.upkeep.assess import CAPABILITIES, Assessment, Point, proposed_id
 from mdcoord.workspace import Workspace
@@ -138,8 +138,8 @@ def test_the_configuration_counts(project: Path) -> None:
         "tasks.retries is no setting of mdcoord",
     )
     (project / ".claude/workflow-config.yml").write_text("project:\n  type: [\n")
-    with pytest.raises(ConfigError):
-        Workspace.assess()
+    wrong = point(Workspace.assess(), "configuration")
+    assert (wrong.status, wrong.hint) == ("wrong", "`mdcoord config --check` tells all")
 
 
 def test_live_agents(project: Path) -> None:

@@ -406,6 +406,13 @@ def test_outside_of_a_workspace(tmp_path: Path, mdcoord: Mdcoord) -> None:
     assert (done.code, json.loads(done.err)["error"]) == (3, "not_found")
 
 
+def test_checking_goes_on_with_a_wrong_setting(mdcoord: Mdcoord, project: Path) -> None:
+    (project / ".claude" / "workflow-config.yml").write_text("tasks:\n  retry_limit: many\n")
+    assert mdcoord("status").code == 2
+    done = mdcoord("check")
+    assert (done.code, "workflow-config.yml:2: tasks.retry_limit must be" in done.out) == (7, True)
+
+
 def test_a_wrong_setting_names_its_place(mdcoord: Mdcoord) -> None:
     done = mdcoord("task", "list", "--json", MDCOORD_CLAIM_TTL="soon")
     assert (done.code, json.loads(done.err)["error"]) == (2, "invalid_config")

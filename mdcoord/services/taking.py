@@ -268,7 +268,7 @@ class Taking:
         seen = ", ".join(f"{count} {status}" for status, count in sorted(tally.items())) or "none at all"
         return NothingReady(
             refusal or f"no task is ready for {self._who.agent} (tasks: {seen})",
-            hint=_UNWILLING if refusal else "create one, or ask why a pending one is not ready",
+            hint=_UNWILLING if refusal else "create one, or ask `mdcoord task show ID` why one is not ready",
             agent=self._who.agent,
             tasks=dict(tally),
             **({"refusal": refusal} if refusal else {}),

@@ -31,7 +31,7 @@ class NewTask(Arguments):
     assign: Annotated[str | None, about("Only for this agent; auto")] = None
     project: str | None = None
     type: str | None = None
-    not_before: Annotated[str | None, about("ISO 8601")] = None
+    not_before: Annotated[str | None, about("ISO 8601, or 30m")] = None
     retry_limit: int | None = None
     timeout: Annotated[float | None, about("Seconds an attempt may take")] = None
     key: Annotated[str | None, about("The same key gives the same task")] = None

@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from mdcoord.upkeep.assess import Assessment
     from mdcoord.upkeep.check import Finding
     from mdcoord.upkeep.configure import ConfigFile
-    from mdcoord.upkeep.migrate import Migrated
-    from mdcoord.upkeep.transfer import Tell
     from mdcoord.upkeep.export import Export
     from mdcoord.upkeep.importing import Imported
+    from mdcoord.upkeep.migrate import Migrated
     from mdcoord.upkeep.recover import Recovered
+    from mdcoord.upkeep.transfer import Tell
 
 __all__ = ["Claim", "Workspace"]
 
@@ -171,7 +171,7 @@ class Workspace:
         keep: bool = False,
         tell: Tell | None = None,
     ) -> Migrated:
-        """Move the workspace that `open` finds to a server (`redis://…`), or back into its files (`markdown`).
+        """Move the workspace that `open` finds to a server (`redis://…`), or into its files (`markdown`).
 
         It may be in use: who works in it goes along. Killed and done again, it goes on; until the end all is
         where it was. With `dry_run` it only counts. To a server archived documents come along with `archive`,
@@ -325,6 +325,7 @@ class Workspace:
             "agent": self.agent,
             "session": self.session,
             "unread": self._unread(),
+            "left_behind": [str(path) for path in self._left_behind()],
             **overview(self.backend, self.host, self._env.rules, tasks, agents, self.tasks.why),
         }
 
@@ -335,6 +336,12 @@ class Workspace:
         named = self._opened_at is not None or self.root is None
         why = "it was opened so" if named else reason(self.root, self.config)
         return {"reason": why, "change": moving(self.backend.name)}
+
+    def _left_behind(self) -> Sequence[Path]:
+        """Files that were saved in the root after the workspace had moved away from it."""
+        from mdcoord.upkeep.leftbehind import LeftBehind
+
+        return LeftBehind(self.root).late() if self.root and self.backend.name == "redis" else []
 
     def recover(self) -> Sequence[Recovered]:
         """Take back every task whose holder is gone."""

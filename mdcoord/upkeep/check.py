@@ -17,6 +17,7 @@ from mdcoord.rules.leases import MAX_SKEW, unknown_claim
 from mdcoord.rules.readiness import ENDED, dependencies, statuses
 from mdcoord.rules.standing import IN_PROGRESS
 from mdcoord.shapes import faults
+from mdcoord.upkeep.leftbehind import FOLDER, LeftBehind
 
 STAMPS: Final = (
     "created_at",
@@ -55,7 +56,7 @@ def check_workspace(
     in the future, what was found in the `settings`, and a second place with claims (for a workspace that has
     a root).
     """
-    findings: list[Finding] = list(_second_state(root)) if root else []
+    findings: list[Finding] = [*_second_state(root), *_left_behind(root)] if root else []
     findings += _settings(settings)
     tasks: Sequence[Record] = ()
     for kind in KINDS:
@@ -82,6 +83,15 @@ def _second_state(root: Path) -> Iterator[Finding]:
             str(other),
             f"claims are kept here and in {root / STATE}, which is the one that counts",
             hint="use this workspace from one place only, and move this folder away when nobody is at work",
+        )
+
+
+def _left_behind(root: Path) -> Iterator[Finding]:
+    for path in LeftBehind(root).late():
+        yield Finding(
+            str(path),
+            "it was saved after the workspace had moved to Redis, and nobody reads it there",
+            hint=f"bring what is new in it into the workspace, then remove it (see also archive/{FOLDER}/)",
         )
 
 

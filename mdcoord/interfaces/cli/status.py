@@ -29,6 +29,7 @@ def _text(found: dict[str, Any]) -> str:
         _listed("Claims", ("ID", "AGENT", "PROGRESS", "TIME LEFT", "TITLE"), found["claims"], _claim),
         _listed("Agents", ("AGENT", "STATUS", "PRESENCE", "LAST SEEN", "TASKS"), found["agents"], _agent),
         _listed("Cannot be read", ("PROBLEM",), found["unreadable"], _unreadable),
+        _listed("Saved after the move (see `mdcoord check`)", ("FILE",), _files(found), _file),
     ]
     return "\n\n".join(filter(None, parts))
 
@@ -84,6 +85,14 @@ def _agent(item: dict[str, Any]) -> tuple[str, ...]:
         status += f" (breaker {item['breaker'].lower().replace('_', ' ')})"
     tasks = ", ".join(item["tasks"])
     return (item["agent_id"], status, item["presence"], age(item["last_seen"]) + stale, tasks)
+
+
+def _files(found: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"path": path} for path in found["left_behind"]]
+
+
+def _file(item: dict[str, Any]) -> tuple[str, ...]:
+    return (item["path"],)
 
 
 def _unreadable(item: dict[str, Any]) -> tuple[str, ...]:

@@ -512,6 +512,9 @@ def presence(w: Workspace) -> dict[str, str]:
 def test_nobody_is_there_at_first(ada: Workspace) -> None:
     assert ada.messages.presence() == []
     assert ada.messages.doubt("bob") == "nobody called bob is known here"
+    ada.agents.register("orchestrator")
+    slip = "nobody called orchestrater is known here (did you mean orchestrator?)"
+    assert ada.messages.doubt("orchestrater") == slip
 
 
 def test_whoever_looks_is_online_and_fades(ada: Workspace, bob: Workspace, host: FakeHost) -> None:

@@ -75,7 +75,7 @@ class Env:
         if not name:
             raise UsageError(
                 "no agent is named",
-                hint="pass agent=…, use --agent NAME, or set MDCOORD_AGENT",
+                hint="pass agent=…, use --agent NAME, or set MDCOORD_AGENT or CLAUDE_INSTANCE_ID",
                 option="agent",
             )
         return name

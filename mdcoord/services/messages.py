@@ -237,12 +237,19 @@ class Messages(Documents[Message]):
         name = instance_id(to)
         found = self._instances.get(name)
         if found is None:
-            return f"nobody called {name} is known here"
+            return f"nobody called {name} is known here" + self._meant(name)
         if found.presence != ONLINE or found.status == OFFLINE:  # else no task needs to be looked at
             found = self._with_claims(found, self._crew.activities())
         if found.presence == ONLINE:
             return None
         return f"{name} is {found.presence}" + (f", last seen {found.last_seen}" if found.last_seen else "")
+
+    def _meant(self, name: str) -> str:
+        """Whom an unknown name may mean, for the end of a sentence."""
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, [found.agent_id for found in self._instances.all()], 1)
+        return f" (did you mean {near[0]}?)" if near else ""
 
     def remove(self, name: str) -> str:
         """Move a message to the archive and return its name there. Raises NotFound."""

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 
 from mdcoord.formats.adopt import adopt
-from mdcoord.formats.boldtext import sections, set_apart
+from mdcoord.formats.boldtext import sections
 from mdcoord.formats.fields import plain
 from mdcoord.formats.labels import label_for
-from mdcoord.formats.revise import Scribe
-from mdcoord.formats.templating import Templates
-from mdcoord.model import KINDS, Change, Key
-
-GOLDEN = Path(__file__).parent / "golden" / "adopt"
+from mdcoord.model import KINDS
 
 PIECES = st.sampled_from(
     [
@@ -254,39 +247,3 @@ def test_the_marks_of_views_are_no_text() -> None:
         "notes": "mine",
         "instructions": "Do it.\n```\n<!-- /mdcoord:view -->\n```",
     }
-
-
-# -- the text that was adopted
-
-
-@given(TEXTS)
-def test_every_character_of_an_adopted_text_stays(text: str) -> None:
-    assert "".join(set_apart(text).split()) == "".join(text.split())
-
-
-@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.md")), ids=lambda path: path.stem)
-def test_an_adopted_text_looks_the_same(path: Path) -> None:
-    text = path.read_bytes().decode("utf-8-sig")
-    shown = [" ".join(MarkdownIt().render(one).split()) for one in (text, set_apart(text))]
-    assert shown[0] == shown[1]
-
-
-@pytest.mark.parametrize(
-    "line",
-    ["**Status**: 1. first", "Status: # five", "Workload: ---", "    Status: code", "**Owner**: Ada"],
-)
-def test_what_says_no_state_or_would_become_something_else_stays_in_its_line(line: str) -> None:
-    assert set_apart(line) == line
-
-
-def test_shell_lines_find_the_present_state_of_an_adopted_file() -> None:
-    scribe = Scribe(Templates([]))
-    files = {"task-train-model": "completed", "task-plain-labels": "failed", "agent-shell-fallback": "idle"}
-    for name, status in files.items():
-        kind, _, id = name.partition("-")
-        key, text = Key(kind, id), (GOLDEN / f"{name}.md").read_text()
-        after = scribe.revise(key, scribe.open(key, text), Change(set={("status",): status})).text
-        lines = [line for line in after.split("\n") if re.match(r"(\*\*)?Status(\*\*)?:\s*\w", line)]
-        assert [line.lower() for line in lines] == [f"**status**: {status}"]
-        assert after.count("```json") <= 1
-        assert "".join(text.split()) in "".join(after.split())

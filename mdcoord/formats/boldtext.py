@@ -22,14 +22,6 @@ _BOLD = re.compile(r"\*\*([^*]+)(?:\*\*\s*:|:\s*\*\*)\s*(.*)")
 _PLAIN = re.compile(r"([A-Za-z][\w /%().-]{0,60}?)\s*:(?:\s+(.*)|$)")
 _VIEW_MARK = re.compile(r"<!-- (?:mdcoord:view [a-z0-9][a-z0-9._-]*|/mdcoord:view) -->[ \t]*")
 _RULE = frozenset("|:- \t")
-_LABELLED = re.compile(
-    r"(?P<label>(?P<bullet>\s*[-*+]\s+| {0,3})"
-    r"(?:\*\*(?:Status|Workload)(?:\*\*\s*:|:\s*\*\*)|(?:Status|Workload)\s*:))"
-    r"(?P<value>[ \t](?!\s*\d+[.)]\s)\s*[\w~`(✅❌].*)",
-    re.DOTALL,
-)
-"""A line that says the state. Its value can stand on a line of its own without becoming a list there."""
-_JSON_FENCE = re.compile(r"( {0,3}(?:`{3,}|~{3,}))(json)", re.IGNORECASE)
 
 
 class Label(NamedTuple):
@@ -165,28 +157,6 @@ def label_of(text: str) -> Label | None:
     if not match:
         return None
     return Label(key_for(match[1]), (match[2] or "").strip(), bool(bold))
-
-
-def set_apart(text: str) -> str:
-    """A text that is to stand below the view which was made of it, so that no line of it says what is now.
-
-    Shell lines look for `**Status**: …` and `Workload: …` on one line, and for a fence of `json`. Every
-    character stays, in order, and Markdown shows the same: the value of such a label goes to a line of its
-    own, and `json` gets a blank before it.
-    """
-    parts = []
-    for line, fence in _with_fences(text.split("\n")):
-        if fence is None and (found := _LABELLED.fullmatch(line)):
-            line = _broken(found)
-        elif fence and fence.opens and fence.info == "json":
-            line = _JSON_FENCE.sub(r"\1 \2", line)
-        parts.append(line)
-    return "\n".join(parts)
-
-
-def _broken(line: re.Match[str]) -> str:
-    newline = "\r\n" if line["value"].endswith("\r") else "\n"
-    return f"{line['label']}{newline}{' ' * len(line['bullet'])}{line['value']}"
 
 
 def named(text: str) -> tuple[str, str]:

@@ -109,14 +109,12 @@ class Scribe:
         return document if fresh == document.body else document.with_body(fresh)
 
     def _adopted(self, key: Key, draft: Draft) -> Document:
-        from mdcoord.formats.boldtext import set_apart
         from mdcoord.formats.views import initial_body
 
         head = {"schema": f"mdcoord/{key.kind}/{SCHEMA_VERSION}", ID_FIELD[key.kind]: key.id}
         fields = {**head, **draft.fields, "schema": head["schema"]}
         document = draft.document.with_front_matter(fields)
-        body = set_apart(document.body)
-        return document.with_body(initial_body(key.kind, fields, body, self.templates))
+        return document.with_body(initial_body(key.kind, fields, document.body, self.templates))
 
 
 def _draft(document: Document) -> Draft:

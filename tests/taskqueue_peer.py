@@ -19,10 +19,10 @@ from mdcoord.model import Key
 STANDIN = [sys.executable, "-I", "-S", str(Path(__file__).with_name("taskqueue_server.py"))]
 
 COMMANDS = {"stand-in": STANDIN}
-"""The servers that can be started here, by name."""
+"""The servers that can be started here, by name. The real one is what MDCOORD_TASKQUEUE_COMMAND starts."""
 
-if os.environ.get("MDCOORD_TASKQUEUE_COMMAND"):
-    COMMANDS["real"] = shlex.split(os.environ["MDCOORD_TASKQUEUE_COMMAND"])
+if os.environ.get("TEST_TASKQUEUE_COMMAND"):
+    COMMANDS["real"] = shlex.split(os.environ["TEST_TASKQUEUE_COMMAND"])
 
 PROJECT = "mdcoord test"
 

@@ -33,9 +33,8 @@ class Wrong(Exception):
 class Manager:
     """The projects. They are read again before every call but `delete_project`."""
 
-    def __init__(self) -> None:
-        self.projects: list[dict[str, Any]] = []
-        self.reload()
+    projects: list[dict[str, Any]]
+    forgets = False
 
     def reload(self) -> None:
         lock()
@@ -59,8 +58,6 @@ class Manager:
         with open(FILE, "w", encoding="utf-8") as file:
             json.dump({"projects": self.projects}, file, indent=2, ensure_ascii=False)
         os.unlink(f"{FILE}.lock")
-
-    forgets = False
 
     def project(self, id: str) -> dict[str, Any]:
         for project in self.projects:
@@ -204,6 +201,8 @@ def create_project(manager: Manager, arguments: dict[str, Any]) -> Any:
 def delete_project(manager: Manager, arguments: dict[str, Any]) -> Any:
     """From memory: what another server added meanwhile is overwritten."""
     id = text(arguments, "projectId")
+    if not hasattr(manager, "projects"):
+        manager.reload()
     left = [project for project in manager.projects if project["projectId"] != id]
     if len(left) == len(manager.projects):
         raise Failure(f"Project not found: {id}")
@@ -405,11 +404,7 @@ def answer(manager: Manager, message: dict[str, Any]) -> dict[str, Any] | None:
 
 def main() -> None:
     sys.stderr.write("log text goes to the error output\n")
-    try:
-        manager = Manager()
-    except Failure:
-        manager = Manager.__new__(Manager)
-        manager.projects = []
+    manager = Manager()
     for line in sys.stdin.buffer:
         if said := answer(manager, json.loads(line)):
             sys.stdout.buffer.write(json.dumps(said, ensure_ascii=False).encode() + b"\n")

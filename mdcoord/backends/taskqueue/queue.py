@@ -16,7 +16,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -56,7 +56,7 @@ class Queue:
     """The tasks of one project. All methods but `turn` and `close` are for who has the turn.
 
     `project` is an id (`proj-3`), or the text that a project was made with; such a one is made when missing.
-    All methods raise BackendUnavailable; those that change something may also raise Died: then look again.
+    All methods raise BackendUnavailable; those that change a task may also raise Died: then look again.
     """
 
     def __init__(
@@ -112,7 +112,8 @@ class Queue:
             plan = (
                 "Tasks that agents share through mdcoord. Their descriptions hold its documents: keep them."
             )
-            self._call("create_project", initialPrompt=self.name, tasks=[], projectPlan=plan)
+            with suppress(Died):
+                self._call("create_project", initialPrompt=self.name, tasks=[], projectPlan=plan)
         raise self.lost(f"project {self.name!r}")
 
     def task(self, project: Project, id: str) -> Task | None:
@@ -208,7 +209,7 @@ class Queue:
 
     def _dead(self, error: Exception) -> BackendUnavailable:
         return BackendUnavailable(
-            f"the TaskQueue server does not run: {error or 'it does not answer'}",
+            f"the TaskQueue server does not run: {str(error) or 'it does not answer'}",
             hint="look at coordination.taskqueue_command",
             command=self._command,
         )

@@ -130,16 +130,17 @@ def test_a_server_that_forgets() -> None:
 
 
 def test_a_server_that_hangs(server: Server, prefix: str) -> None:
-    backend = RedisBackend(server.url(prefix, timeout=0.3))
-    backend.create("task", {"n": 0}, name="one")
-    os.kill(server.pid, signal.SIGSTOP)
-    try:
-        for step in (lambda: backend.read(TASK), lambda: grow(backend), lambda: backend.list("task")):
-            with pytest.raises(BackendUnavailable, match="does not answer"):
-                step()
-    finally:
-        os.kill(server.pid, signal.SIGCONT)
-    assert grow(backend) == 1
+    with RedisBackend(server.url(prefix, timeout=0.3)) as backend:
+        backend.create("task", {"n": 0}, name="one")
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            for step in (lambda: backend.read(TASK), lambda: grow(backend), lambda: backend.list("task")):
+                with pytest.raises(BackendUnavailable, match="does not answer"):
+                    step()
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        # What was given up may have been done all the same, when the server came to it.
+        assert grow(backend) in (1, 2)
 
 
 def test_a_full_memory_is_told(server: Server, backend: RedisBackend, others: Any) -> None:
@@ -194,20 +195,20 @@ class Cutter:
 def test_nothing_is_done_twice_when_answers_are_lost(server: Server, prefix: str, tmp_path: Path) -> None:
     cutter = Cutter(server, tmp_path)
     try:
-        backend = RedisBackend(f"unix://{cutter.path}?prefix={prefix}")
-        backend.create("task", {"n": 0}, name="one")
-        for number in range(1, 60):
-            assert grow(backend) == number
-            backend.append("log", "counted", {"n": number}, time=TIME)
-            backend.keep("topic", "memo", lambda value: (value or 0) + 1)
-            backend.create("agent", {}, name=f"n{number}")
-        for number in range(1, 60, 2):
-            backend.archive(Key("agent", f"n{number}"))
-        assert cutter.cut > 50
-        assert [event.data["n"] for event in backend.tail("log")] == [*range(1, 60)]
-        assert backend.memo("topic", "memo") == 59
-        assert len(backend.list("agent").records) == 29
-        assert len(backend.archived()) == 30
+        with RedisBackend(f"unix://{cutter.path}?prefix={prefix}") as backend:
+            backend.create("task", {"n": 0}, name="one")
+            for number in range(1, 60):
+                assert grow(backend) == number
+                backend.append("log", "counted", {"n": number}, time=TIME)
+                backend.keep("topic", "memo", lambda value: (value or 0) + 1)
+                backend.create("agent", {}, name=f"n{number}")
+            for number in range(1, 60, 2):
+                backend.archive(Key("agent", f"n{number}"))
+            assert cutter.cut > 50
+            assert [event.data["n"] for event in backend.tail("log")] == [*range(1, 60)]
+            assert backend.memo("topic", "memo") == 59
+            assert len(backend.list("agent").records) == 29
+            assert len(backend.archived()) == 30
     finally:
         cutter.close()
 
@@ -220,7 +221,8 @@ def test_a_restart_in_the_middle_of_work(tmp_path: Path) -> None:
     server = Server(some_binary(), "--appendonly", "yes", "--appendfsync", "always")
     try:
         url = server.url("t:", timeout=20)
-        RedisBackend(url).create("task", {"n": 0}, name="one")
+        with RedisBackend(url) as backend:
+            backend.create("task", {"n": 0}, name="one")
         done = [0] * 4
         enough = threading.Event()
 
@@ -264,12 +266,11 @@ def test_a_forked_process_has_a_line_of_its_own(backend: RedisBackend, tmp_path:
 
 def test_one_clock_for_all(server: Server, backend: RedisBackend, prefix: str, others: Any) -> None:
     here = Workspace(backend)
-    there = Workspace(RedisBackend(server.url(prefix)))
-    elsewhere = Workspace(RedisBackend(server.url("another:")))
-    assert here.host.boot == there.host.boot != elsewhere.host.boot
+    with Workspace.open(server.url(prefix)) as there, Workspace.open(server.url("another:")) as elsewhere:
+        assert here.host.boot == there.host.boot != elsewhere.host.boot
+        assert here.host.now() == pytest.approx(there.host.uptime(), abs=5)
     seconds, micros = others.time()
     assert abs(here.host.now() - seconds - micros / 1e6) < 5
-    assert here.host.now() == pytest.approx(there.host.uptime(), abs=5)
 
 
 def test_a_dead_process_on_this_machine_is_noticed(server: Server, prefix: str, tmp_path: Path) -> None:
@@ -279,8 +280,8 @@ def test_a_dead_process_on_this_machine_is_noticed(server: Server, prefix: str, 
         return w.tasks.claim("one").token
 
     run_all([claim], tmp_path)
-    w = Workspace(RedisBackend(server.url(prefix)), agent="bob")
-    assert [found.reason for found in w.recover()] == ["its process is gone"]
+    with Workspace.open(server.url(prefix), agent="bob") as w:
+        assert [found.reason for found in w.recover()] == ["its process is gone"]
 
 
 # -- what others read
@@ -346,7 +347,7 @@ def test_messages_as_others_see_them(w: Workspace, others: Any, prefix: str) -> 
     everybody = w.messages.send("GENERAL", "hello")
     ids = [message.record.key.id for message in (sent, everybody)]
     assert json.loads(others.get(f"{prefix}coord:msg:{ids[0]}"))["subject"] == "look"
-    assert others.zrange(f"{prefix}coord:timeline", 0, -1) == ids
+    assert {*others.zrange(f"{prefix}coord:timeline", 0, -1)} == {*ids}
     assert others.zrange(f"{prefix}coord:inbox:bob", 0, -1) == ids[:1]
     assert others.smembers(f"{prefix}coord:pending") == {*ids}
     assert others.lrange(f"{prefix}coord:notifications:bob", 0, -1) == ids[:1]

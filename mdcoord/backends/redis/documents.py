@@ -10,6 +10,7 @@ from mdcoord.backends.base import Copy, archive_name
 from mdcoord.backends.redis.commits import NOTHING, Step, digest, exactly, in_pages, same_text
 from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Link
+from mdcoord.backends.redis.recent import Raw
 from mdcoord.backends.redis.sight import Fields, Sight, dump
 from mdcoord.errors import AlreadyExists, Conflict, InvalidDocument, NotFound
 from mdcoord.formats.document import decode
@@ -19,9 +20,6 @@ from mdcoord.rules.leases import Lease
 
 PAGE: Final = 200
 """Documents fetched at once."""
-
-Raw = tuple[bytes | None, bytes | None]
-"""The text and the lease of a document as they are stored."""
 
 
 class Found(NamedTuple):
@@ -131,21 +129,20 @@ class Documents:
         self._sight.document(step, key, None, fields)
         return step
 
-    def change(self, found: Found, wanted: Change) -> tuple[Record, Step]:
-        """The record after a change, and the step that makes it; one without commands has nothing to do."""
-        key, draft, text = found.record.key, found.draft, found.raw
-        step = Step(key=key)
+    def change(self, found: Found, wanted: Change) -> tuple[Record, Step, Raw]:
+        """The record after a change, the step that makes it, and how it is stored then."""
+        key, draft, text, lease = found.record.key, found.draft, found.raw, found.lease
+        step, held = Step(key=key), found.record.lease
         if wanted.touches_document:
             draft = self._scribe.revise(key, draft, wanted)
             text = draft.text.encode()
         self._guard(step, found)
         if text != found.raw:
             self._replace(step, key, text, found.record.fields, draft.fields)
-        lease: Lease | None = found.record.lease
         if wanted.lease is not KEEP:
-            self._set_lease(step, key, lease, wanted.lease)
-            lease = wanted.lease
-        return _record(key, text, draft, lease), step
+            lease = self._set_lease(step, key, held, wanted.lease)
+            held = wanted.lease
+        return _record(key, text, draft, held), step, (text, lease)
 
     def replacement(self, found: Found, copy: Copy) -> Step:
         """Put a copy in the place of a document. Raises InvalidDocument."""
@@ -183,12 +180,14 @@ class Documents:
         step.do("HSET", self._keys.document(key), "text", text)
         self._sight.document(step, key, before, after)
 
-    def _set_lease(self, step: Step, key: Key, before: Lease | None, after: Lease | None) -> None:
+    def _set_lease(self, step: Step, key: Key, before: Lease | None, after: Lease | None) -> bytes | None:
+        self._sight.lease(step, key, before, after)
         if after is None:
             step.do("HDEL", self._keys.document(key), "lease")
-        else:
-            step.do("HSET", self._keys.document(key), "lease", dump(after.as_dict()))
-        self._sight.lease(step, key, before, after)
+            return None
+        stored = dump(after.as_dict()).encode()
+        step.do("HSET", self._keys.document(key), "lease", stored)
+        return stored
 
 
 def there(key: Key, text: bytes | None) -> bytes:

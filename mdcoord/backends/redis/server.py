@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Link, Script
-from mdcoord.errors import BackendUnavailable, UsageError
+from mdcoord.errors import BackendUnavailable, MdcoordError, UsageError
 from mdcoord.model import Key
 
 OLDEST: Final = (6, 2)
@@ -30,6 +30,14 @@ class Server(NamedTuple):
 
 def meet(link: Link, keys: Keys) -> Server:
     """Ask a server what it is. Raises BackendUnavailable, and UsageError for a prefix without a hash tag."""
+    try:
+        return _met(link, keys)
+    except MdcoordError:
+        link.close()
+        raise
+
+
+def _met(link: Link, keys: Keys) -> Server:
     facts = _facts(link.call("INFO"))
     where = link.address.shown
     if facts.get("cluster_enabled") == "1" and not link.address.has_hash_tag:

@@ -2,7 +2,8 @@
 
 A document's exact text is the truth, as in a folder, and edited by the same code; beside it stands what
 others read (see `keys` and `sight`). Writers take no lock on the server: a write reads, decides here, and one
-script stores it if nobody was faster; else it looks again. Redis ≥ 6.2 or Valkey.
+script stores it if nobody was faster; else it looks again. What this process has just written itself it does
+not read once more: the script tells if that is no longer so. Redis ≥ 6.2 or Valkey.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Link
 from mdcoord.backends.redis.listing import Listings
 from mdcoord.backends.redis.log import EventLog
+from mdcoord.backends.redis.recent import Recent
 from mdcoord.backends.redis.sight import Sight, dump
 from mdcoord.backends.redis.turns import Turns
 from mdcoord.errors import Busy, NotFound
@@ -89,6 +91,7 @@ class RedisBackend(Backend):
         self._documents = Documents(link, keys, self._scribe, self._sight)
         self._listings = Listings(link, keys, self._documents.listed)
         self._log = EventLog(link, keys)
+        self._recent = Recent()
         self._turns = Turns()
         self._faster = 0
 
@@ -113,6 +116,10 @@ class RedisBackend(Backend):
     def lease(self, key: Key) -> Lease | None:
         return lease_of(key, self._link.call("HGET", self._keys.document(key), "lease"))
 
+    def resolve(self, kind: str, name: str) -> Key:
+        key = Key.of(kind, name)
+        return key if self._recent.get(key) else super().resolve(kind, name)
+
     def list(self, kind: str, *, max_age: float = 0.0) -> Listing:
         return self._listings.listing(kind, max_age)
 
@@ -126,7 +133,9 @@ class RedisBackend(Backend):
             step.guard(ANYTHING, "HGET", self._keys.document(key), "lease")
             done, (_, lease) = self._commit(step)
             if done:
-                return self._documents.found(key, (draft.text.encode(), lease)).record
+                raw = draft.text.encode(), lease
+                self._recent.note(key, raw)
+                return self._documents.found(key, raw).record
             if name is not None:
                 raise taken(key.name)
 
@@ -135,21 +144,33 @@ class RedisBackend(Backend):
     ) -> Record:
         decide: Decide = change if callable(change) else lambda _record: change
         with self._turns.taken(key.name, wait):
-            race, raw = _Race(self, key, wait), self._documents.look(key)
+            known = self._recent.get(key)
+            race, raw = _Race(self, key, wait), known or self._documents.look(key)
             while True:
-                found = self._documents.found(key, raw)
-                agree(key, raw[0], expect)
-                wanted = decide(found.record)
+                try:
+                    found = self._documents.found(key, raw)
+                    agree(key, raw[0], expect)
+                    wanted = decide(found.record)
+                except Exception:
+                    # What was refused, or left as it is, was perhaps not what is there now.
+                    if raw is not known or (now := self._documents.look(key)) == raw:
+                        raise
+                    raw = now
+                    continue
                 if wanted is None:
-                    return found.record
-                after, step = self._documents.change(found, wanted)
-                if not step.commands:
-                    return after
+                    if raw is not known or (now := self._documents.look(key)) == raw:
+                        return found.record
+                    raw = now
+                    continue
+                after, step, stored = self._documents.change(found, wanted)
                 done, (text, lease) = self._commit(step)
                 if done:
+                    self._recent.note(key, stored)
                     return after
                 raw = text, lease
-                race.lost()
+                if known is None:
+                    race.lost()
+                known = None
 
     def delete(self, key: Key, expect: Expect = ANY) -> None:
         with self._turns.taken(key.name, DEFAULT_WAIT):
@@ -327,10 +348,13 @@ class RedisBackend(Backend):
 
     def _commit(self, step: Step) -> tuple[bool, Sequence[Any]]:
         try:
-            return commit(self._link, self._keys, step)
+            done, found = commit(self._link, self._keys, step)
         finally:
             if step.key and step.index:
                 self._listings.outdated(step.key.kind)
+        if step.key and (not done or step.index == "drop"):
+            self._recent.forget(step.key)
+        return done, found
 
 
 class _Race:

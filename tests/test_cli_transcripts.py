@@ -119,6 +119,11 @@ def stable(output: str, folder: Path) -> list[str]:
     return [line.rstrip() for line in text.splitlines()]
 
 
+def squeezed(text: str) -> str:
+    """The text with narrow columns: how wide one with ages is depends on how fast the machine is."""
+    return re.sub(r"(?<=\S)  +", "  ", text)
+
+
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.md")), ids=lambda path: path.stem)
 def test_transcript(path: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     (tmp_path / "project").mkdir()
@@ -130,7 +135,7 @@ def test_transcript(path: Path, tmp_path: Path, request: pytest.FixtureRequest) 
     if request.config.getoption("--update-transcripts"):
         path.write_text(now)
     else:
-        assert now == text
+        assert squeezed(now) == squeezed(text)
 
 
 def test_a_difference_is_found(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@
 
 It keeps the file that TASK_MANAGER_FILE_PATH names. What is to go wrong, a test writes into `<file>.faults`,
 a line each, which is used once: a tool, and `dies-before`, `dies-after`, `hangs`, or `forgets` (acknowledged,
-but not stored). Every call is noted in `<file>.calls` where there is such a file.
+but not stored). Where there is `<file>.slow`, it thinks for a moment between reading and writing its file.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ class Manager:
     def save(self) -> None:
         if self.forgets:
             return
+        if os.path.exists(f"{FILE}.slow"):
+            time.sleep(0.01)
         lock()
         with open(FILE, "w", encoding="utf-8") as file:
             json.dump({"projects": self.projects}, file, indent=2, ensure_ascii=False)
@@ -364,9 +366,6 @@ def fault(tool: str) -> str:
 def call(manager: Manager, tool: str, arguments: dict[str, Any]) -> Any:
     if tool not in TOOLS:
         raise Wrong(-32601, f"Unknown tool: {tool}")
-    if os.path.exists(f"{FILE}.calls"):
-        with open(f"{FILE}.calls", "a", encoding="utf-8") as file:
-            file.write(f"{tool}\n")
     happens = fault(tool)
     if happens == "dies-before":
         sys.exit("killed before it began")

@@ -486,6 +486,7 @@ def test_processes_that_share_the_file_lose_nothing(
 ) -> None:
     """Servers do: 80 acknowledged tasks of eight of them were 45."""
     backend.create("task", {"n": 0}, name="one")
+    Path(f"{backend.queue.file}.slow").touch()
     here = Path(__file__).parent
     code = WRITER.format(paths=[str(here), str(here.parent)], folder=str(tmp_path), command=command)
     writers = [subprocess.Popen([sys.executable, "-c", code, f"w{number}"]) for number in range(3)]

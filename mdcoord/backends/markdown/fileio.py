@@ -79,7 +79,7 @@ class FileIO:
 
     def lock_path(self, name: str) -> str:
         """The file of a lock."""
-        return os.path.join(self._locks, name)
+        return f"{self._locks}{os.sep}{name}"
 
     def locked_names(self) -> list[str]:
         """The names of all locks that were ever taken."""
@@ -87,7 +87,7 @@ class FileIO:
 
     def peek(self, name: str) -> bytes:
         """The state line of a lock, without taking it."""
-        return peek(os.path.join(self._locks, name))
+        return peek(self.lock_path(name))
 
     def read(self, path: str) -> bytes:
         """The file's content, read while nobody changed it. Raises FileNotFoundError, BackendUnavailable.

@@ -171,7 +171,7 @@ class History:
 
     def path(self, name: str) -> str:
         """The file of a document's versions."""
-        return os.path.join(self._folder, name)
+        return f"{self._folder}{os.sep}{name}"
 
 
 def _entry(kind: bytes, content: bytes) -> bytes:

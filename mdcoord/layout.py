@@ -8,9 +8,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from mdcoord.errors import NotFound
 from mdcoord.model import KINDS
@@ -24,8 +23,7 @@ Isolated = Callable[[Path], bool]
 """Whether the configuration of a project's folder gives every work tree a workspace of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checkout:
+class Checkout(NamedTuple):
     """A git work tree: its top folder, the git folder that all share, and the top of the main work tree.
 
     `main` is `top` in the main work tree itself, and None where there is no main one (a bare repository).

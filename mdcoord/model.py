@@ -7,7 +7,7 @@ text, ISO 8601 in UTC with milliseconds (`2026-01-31T09:30:00.000Z`), so that th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from mdcoord.errors import InvalidName
@@ -109,8 +109,7 @@ class Key(NamedTuple):
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What one write does to a document. Everything that is not named stays byte for byte.
 
     `set` puts values at paths (parents are made), `delete` removes paths (a missing one is no error),
@@ -119,9 +118,9 @@ class Change:
     unchanged.
     """
 
-    set: Mapping[Path, Value] = field(default_factory=dict)
+    set: Mapping[Path, Value] = {}
     delete: tuple[Path, ...] = ()
-    append: Mapping[Path, list[Value]] = field(default_factory=dict)
+    append: Mapping[Path, list[Value]] = {}
     body: Any = KEEP
     lease: Any = KEEP
 

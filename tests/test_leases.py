@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 from contract.fakes import FakeHost
@@ -90,7 +89,7 @@ def test_nobody_holds_nothing(lease: Lease | None) -> None:
 
 
 def test_renewing_moves_the_end(host: FakeHost) -> None:
-    lease = replace(taken(host), seen={"elsewhere": ("x", 0, 1.0)})
+    lease = taken(host)._replace(seen={"elsewhere": ("x", 0, 1.0)})
     host.forward(30)
     holder = renew(lease, host).holder
     assert holder is not None
@@ -237,7 +236,7 @@ def test_never_by_a_stamp_in_the_future(host: FakeHost) -> None:
     far = FakeHost("there", "boot-9", now=host.now() + 10)
     lease = taken(far, ttl=0.001)
     assert lease.holder is not None
-    stamped = replace(lease, holder=lease.holder._replace(expires_at=timestamp(0)))
+    stamped = lease._replace(holder=lease.holder._replace(expires_at=timestamp(0)))
     assert over(stamped, host) is None
 
 
@@ -265,7 +264,7 @@ def test_who_renews_in_time_is_never_robbed(waits: list[float], skews: list[floa
 
 def test_a_lease_survives_json(host: FakeHost) -> None:
     host.living = {7: "start"}
-    lease = replace(taken(host, Claimant("ada", "s1", pid=7)), ops=("a",), seen={"b": ("t", 2, 1.5)})
+    lease = taken(host, Claimant("ada", "s1", pid=7))._replace(ops=("a",), seen={"b": ("t", 2, 1.5)})
     for value in (lease, drop(lease), Lease()):
         assert Lease.from_dict(json.loads(json.dumps(value.as_dict()))) == value
 

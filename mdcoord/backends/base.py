@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import count
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 from mdcoord.errors import AlreadyExists, InvalidName, Moved, NotFound, UsageError
 from mdcoord.host import Host
@@ -45,8 +45,7 @@ DEFAULT_WAIT: Final = 10.0
 """Seconds that a write waits for a lock before it raises Busy."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One published event.
 
     `cursor` is where it stands in its channel: pass it to `tail` to go on after it. `text` is its exact block
@@ -62,8 +61,7 @@ class Event:
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(NamedTuple):
     """A document that cannot be read: reported, left byte for byte as it is, and in nobody's way."""
 
     key: Key
@@ -74,8 +72,7 @@ class Unreadable:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     """All documents of a kind at one moment, and those that could not be read."""
 
     records: Sequence[Record]

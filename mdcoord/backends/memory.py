@@ -226,7 +226,7 @@ class MemoryBackend(Backend):
             known = self._channels.setdefault(channel, _Channel([])).events
             first = len(known) + 1
             known += [
-                replace(event, cursor=f"{channel}:{number}") for number, event in enumerate(events, first)
+                event._replace(cursor=f"{channel}:{number}") for number, event in enumerate(events, first)
             ]
 
     def append(

@@ -7,8 +7,7 @@ lives.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mdcoord.formats.document import Document
 from mdcoord.formats.templating import Templates
@@ -17,8 +16,7 @@ from mdcoord.model import ID_FIELD, KEEP, Change, Key, Value
 SCHEMA_VERSION: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A document in the making: `fields` and `body` are its record, `text` is what belongs in the file.
 
     `adopted` tells that the text is a bold-field file without front matter: its next revision gives it one.

@@ -14,7 +14,6 @@ it, in the lease that its claim reads anyway.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from mdcoord.host import Host
@@ -41,14 +40,14 @@ def barred(lease: Lease | None, name: str, attempt: int, by: str, host: Host) ->
     ):
         return None
     bar = Bar(attempt, host.boot, host.uptime(), host.now(), by)
-    return replace(known, bars={**known.bars, name: bar})
+    return known._replace(bars={**known.bars, name: bar})
 
 
 def withdrawn(lease: Lease | None, name: str, by: str) -> Lease | None:
     """The lease without the bar of a claim that came to nothing; None when that bar is not there."""
     if lease is None or name not in lease.bars or lease.bars[name].by != by:
         return None
-    return replace(lease, bars={task: bar for task, bar in lease.bars.items() if task != name})
+    return lease._replace(bars={task: bar for task, bar in lease.bars.items() if task != name})
 
 
 def under_way(bar: Bar, host: Host) -> bool:

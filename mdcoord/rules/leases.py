@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from mdcoord.errors import ClaimLost
@@ -34,8 +33,7 @@ REMEMBERED_OPS: Final = 64
 """How many operation ids a lease remembers, so that a repeated request is answered instead of done again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claimant:
+class Claimant(NamedTuple):
     """Who acts: an agent in one session. Two sessions with the same agent name are two claimants.
 
     With a `token` the token alone decides; without one, the session must be the claim's own, and the agent
@@ -87,8 +85,7 @@ class Bar(NamedTuple):
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """The volatile state of claims on one task.
 
     `attempt` is the high-water mark: it never goes back, whatever happens to the document. `ops` are the ids
@@ -99,8 +96,8 @@ class Lease:
     attempt: int = 0
     holder: Holder | None = None
     ops: tuple[str, ...] = ()
-    seen: Mapping[str, tuple[str, int, float]] = field(default_factory=dict)
-    bars: Mapping[str, Bar] = field(default_factory=dict)
+    seen: Mapping[str, tuple[str, int, float]] = {}
+    bars: Mapping[str, Bar] = {}
 
     def as_dict(self) -> dict[str, Any]:
         """As plain JSON data."""
@@ -131,7 +128,7 @@ class Lease:
 
     def after(self, op: str | None) -> Lease:
         """This lease, remembering one more operation."""
-        return self if op is None else replace(self, ops=(*self.ops, op)[-REMEMBERED_OPS:])
+        return self if op is None else self._replace(ops=(*self.ops, op)[-REMEMBERED_OPS:])
 
 
 def next_attempt(lease: Lease | None, floor: int) -> int:
@@ -230,12 +227,12 @@ def renew(lease: Lease, host: Host, *, ttl: float | None = None) -> Lease:
         uptime=host.uptime(),
         began=holder.began if holder.boot == host.boot else None,
     )
-    return replace(lease, holder=renewed, seen={})
+    return lease._replace(holder=renewed, seen={})
 
 
 def drop(lease: Lease, op: str | None = None) -> Lease:
     """The lease without a holder; the attempt stays."""
-    return replace(lease, holder=None, seen={}).after(op)
+    return lease._replace(holder=None, seen={}).after(op)
 
 
 def carried(lease: Lease, here: Host, there: Host) -> Lease:
@@ -255,7 +252,7 @@ def carried(lease: Lease, here: Host, there: Host) -> Lease:
         task: bar._replace(boot=there.boot, uptime=bar.uptime + ahead) if bar.boot == here.boot else bar
         for task, bar in lease.bars.items()
     }
-    return replace(lease, holder=holder, seen=seen, bars=bars)
+    return lease._replace(holder=holder, seen=seen, bars=bars)
 
 
 def over(lease: Lease | None, host: Host, grace: float | None = None) -> str | None:
@@ -313,4 +310,4 @@ def watch(lease: Lease, host: Host) -> Lease | None:
     sight = lease.seen.get(host.boot)
     if sight and sight[:2] == (holder.token, holder.beat):
         return None
-    return replace(lease, seen={**lease.seen, host.boot: (holder.token, holder.beat, host.uptime())})
+    return lease._replace(seen={**lease.seen, host.boot: (holder.token, holder.beat, host.uptime())})

@@ -14,7 +14,6 @@ Document and lease change in one write, so no moment shows one without the other
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from mdcoord.errors import ClaimLost, Conflict, NotReady
@@ -95,7 +94,7 @@ def claim(
         raise Unannounced(record, attempt)
     ttl = ttl or min(span(fields.get("ttl")) or rules.ttl, LONGEST_TTL)
     taken = take(lease, who, floor=attempt_of(fields), ttl=ttl, host=host, op=op)
-    return replace(_taken(record, taken, who, host), append=leaving(record, now, host))
+    return _taken(record, taken, who, host)._replace(append=leaving(record, now, host))
 
 
 def hold(record: Record, who: Claimant, host: Host, rules: Rules) -> Lease:
@@ -350,7 +349,7 @@ def _adoptable(fields: Mapping[str, Value], lease: Lease | None, who: Claimant) 
 def _adopt(lease: Lease | None, who: Claimant, host: Host, rules: Rules, attempt: int) -> Lease:
     made = take(None, who, floor=attempt - 1, ttl=rules.ttl, host=host)
     holder = made.holder._replace(token=who.token) if made.holder and who.token else made.holder
-    return replace(made, holder=holder, ops=lease.ops if lease else ())
+    return made._replace(holder=holder, ops=lease.ops if lease else ())
 
 
 def _named_only(now: Standing, who: Claimant) -> bool:

@@ -12,8 +12,7 @@ edited by hand, git brought an old file back, or the lease was lost:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mdcoord.host import Host, timestamp
 from mdcoord.model import Path, Record, Value
@@ -24,8 +23,7 @@ from mdcoord.rules.readiness import ENDED, OPEN, span
 IN_PROGRESS: Final = "in_progress"
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """What applies where a task or a call says nothing itself. Times are seconds.
 
     `heartbeat` is how often a claim is renewed in the background, at most a third of its ttl. `grace` is how
@@ -40,12 +38,11 @@ class Rules:
     heartbeat: float = 60.0
     grace: float | None = None
     timeout: float | None = None
-    backoff: Backoff = field(default_factory=Backoff)
+    backoff: Backoff = Backoff()
     fallback_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """Who holds a task (None: nobody), and why it may be taken from that holder (None: it may not)."""
 
     holder: Holder | None = None
@@ -111,7 +108,7 @@ def observed(record: Record, lease: Lease | None, host: Host, rules: Rules) -> L
     if lease and lease.holder and lease.holder.token == note.token:
         return watch(lease, host)
     kept = lease or Lease(attempt_of(record.fields))
-    return watch(replace(kept, holder=note, seen={}), host)
+    return watch(kept._replace(holder=note, seen={}), host)
 
 
 def reopened(fields: Mapping[str, Value]) -> Mapping[str, Value]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
@@ -150,7 +149,7 @@ class Tasks(Planning):
             if token is not None:
                 held(record.lease, env.claimant(token=token), record.key.name)
             change = tick(record, [str(one) for one in which], done, by or env.agent, env.host.stamp())
-            return change and replace(change, set={**change.set, ("updated_at",): env.host.stamp()})
+            return change and change._replace(set={**change.set, ("updated_at",): env.host.stamp()})
 
         return self._typed(env.write(self._key(name), decide))
 

@@ -180,13 +180,12 @@ class FailuresContract(WorkspacesBase):
         self, w: Workspace, backend: Backend, host: FakeHost
     ) -> None:
         """A claim that was renewed on another boot."""
-        from dataclasses import replace
 
         w.tasks.create("x", id="one", timeout=100, ttl="1d")
         self.claim(w)
         key = Key("task", "one")
         lease = backend.lease(key)
-        backend.write(key, Change(lease=replace(lease, holder=lease.holder._replace(began=None))))
+        backend.write(key, Change(lease=lease._replace(holder=lease.holder._replace(began=None))))
         host.forward(101)
         assert w.recover() == []
         host.forward(60)

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from mdcoord.backends.base import Backend, Copy, Event
@@ -54,7 +52,7 @@ class MovingContract(ContractBase):
         for name in ("two", "one", "three"):
             backend.create("task", {"title": name}, body="mine\n", name=name)
         backend.create("agent", {}, name="one")
-        backend.write(TASK, lambda _: replace(set_(n=1), lease=LEASE))
+        backend.write(TASK, lambda _: set_(n=1)._replace(lease=LEASE))
         found = copies(backend)
         assert [copy.key.id for copy in found] == ["one", "three", "two"]
         record = backend.read(TASK)
@@ -126,7 +124,7 @@ class MovingContract(ContractBase):
 
     def test_replacing_a_text(self, backend: Backend) -> None:
         version = backend.create("task", {"a": 1}, body="x\n", name="one").version
-        backend.write(TASK, lambda _: replace(set_(), lease=LEASE))
+        backend.write(TASK, lambda _: set_()._replace(lease=LEASE))
         with pytest.raises(Conflict):
             backend.put(Copy(TASK, TEXT), "another")
         with pytest.raises(InvalidDocument):
@@ -135,7 +133,7 @@ class MovingContract(ContractBase):
         later = backend.put(Copy(TASK, TEXT), version)
         assert backend.read(TASK).version == later
         assert (backend.text(TASK), backend.lease(TASK)) == (TEXT, LEASE)
-        backend.put(Copy(TASK, TEXT + "!", lease=replace(LEASE, attempt=9)), ANY)
+        backend.put(Copy(TASK, TEXT + "!", lease=LEASE._replace(attempt=9)), ANY)
         assert backend.text(TASK) == TEXT + "!"
         assert backend.lease(TASK).attempt == 9
         with pytest.raises(NotFound):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -35,7 +34,7 @@ class LeavingContract(ContractBase):
     def test_one_document_is_copied_as_all_are(self, backend: Backend) -> None:
         for name in ("one", "two"):
             backend.create("task", {"title": name}, name=name)
-        backend.write(TASK, lambda _: replace(set_(n=1), lease=LEASE))
+        backend.write(TASK, lambda _: set_(n=1)._replace(lease=LEASE))
         assert [backend.copy(copy.key) for copy in copies(backend)] == copies(backend)
         assert backend.copy(Key("task", "three")) is None
 
@@ -43,7 +42,7 @@ class LeavingContract(ContractBase):
         for name in ("one", "two", "three"):
             backend.create("task", {"title": name}, name=name)
         before = backend.marks("task")
-        backend.write(TASK, lambda _: replace(set_(), lease=LEASE))
+        backend.write(TASK, lambda _: set_()._replace(lease=LEASE))
         backend.write(Key("task", "two"), set_(n=1))
         after = backend.marks("task")
         assert sorted(after) == ["one", "three", "two"]

@@ -16,7 +16,6 @@ import os
 import time as clock
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain, islice, takewhile
 from typing import Any, Final
@@ -269,13 +268,13 @@ def _with_texts(blocks: Iterable[Archived]) -> Iterator[Event]:
     text, own = b"", True
     for event, span, _ in blocks:
         if event is not None and last is not None:
-            yield last if own else replace(last, text=text.decode("utf-8", "replace"))
+            yield last if own else last._replace(text=text.decode("utf-8", "replace"))
             text, own = b"", True
         last = event or last
         own = own and event is not None and eventlog.is_canonical(span)
         text += span.data
     if last is not None:
-        yield last if own else replace(last, text=text.decode("utf-8", "replace"))
+        yield last if own else last._replace(text=text.decode("utf-8", "replace"))
 
 
 def _block(event: Event) -> bytes:

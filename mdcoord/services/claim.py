@@ -98,7 +98,10 @@ class Claim:
         return self._do(self._verbs.note, value, facts, log)
 
     def complete(self, result: Value = None, *, op: str | None = None) -> Task:
-        """End the task well; with `op`, repeating it after a lost answer is harmless. Raises ClaimLost."""
+        """End the task well; with `op`, repeating it after a lost answer is harmless.
+
+        Raises ClaimLost, and NotAccepted or GateNotPassed for a task that must not be completed yet.
+        """
         return self._end(self._verbs.complete, result=result, op=op)
 
     def fail(self, error: str, *, op: str | None = None) -> Task:

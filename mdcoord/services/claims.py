@@ -36,10 +36,9 @@ from mdcoord.services.taking import Taking
 class Claims(Documents[Task]):
     """The verbs of claims.
 
-    `agent`, `session` and `token` say who acts; without them the caller of the workspace does.
-    With a token, the token alone decides; without one, the session must be the claim's, and the agent if it
-    is named.
-    `op` names the operation: repeating it with the same id, after a lost answer, does not do it again.
+    `agent`, `session` and `token` say who acts; without them the caller of the workspace does. With a token,
+    the token alone decides; without one, the session must be the claim's, and the agent if it is named. `op`
+    names the operation: repeating it with the same id, after a lost answer, does not do it again.
     """
 
     kind = "task"
@@ -70,9 +69,8 @@ class Claims(Documents[Task]):
         the agent registered count; a task claimed by its id needs none. A registered agent may hold so many
         tasks as its document (else the configuration) says, and none while its breaker is open. The claim
         lasts `ttl` seconds from its last renewal (None: as the task or the configuration says). With
-        `heartbeat` it is renewed in the background, and is over as soon as this
-        process is gone; without, it is over with the process `pid`, if one is given. `wait` bounds (in
-        seconds) the waiting for locks.
+        `heartbeat` it is renewed in the background, and is over as soon as this process is gone; without, it
+        is over with the process `pid`, if one is given. `wait` bounds (in seconds) the waiting for locks.
 
         Raises NothingReady; NotReady for a task by id; Busy.
         """
@@ -158,7 +156,11 @@ class Claims(Documents[Task]):
         session: str | None = None,
         op: str | None = None,
     ) -> Task:
-        """End the task well, with its result (any JSON value). Raises ClaimLost, NotFound, Busy."""
+        """End the task well, with its result (any JSON value).
+
+        Raises ClaimLost, NotFound, Busy; NotAccepted while an acceptance criterion is open that has to be
+        met, and GateNotPassed before the quality gate that it requires has passed: the claim stays then.
+        """
         host, op = self._env.host, _op("complete", op)
         who = self._env.claimant(agent, session, token)
         task = self._held(id, who, op, lambda record, lease: complete(record, lease, host, result, op))

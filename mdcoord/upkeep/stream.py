@@ -31,6 +31,7 @@ DOCUMENTS: Final = tuple(kind for kind in KINDS if kind != "events")
 """The kinds that are documents."""
 
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_quoted = json.encoder.encode_basestring
 
 
 class Channel(NamedTuple):
@@ -92,7 +93,7 @@ Line = Header | Copy | Channel | Published | Place | End
 
 def line_of(item: Copy | Channel | Published | Place | End) -> str:
     """A line of the stream, with its end of line."""
-    return _json(_as_dict(item)) + "\n"
+    return (_document(item) if isinstance(item, Copy) else _json(_as_dict(item))) + "\n"
 
 
 def kind_of(item: Line) -> str:
@@ -102,9 +103,7 @@ def kind_of(item: Line) -> str:
     return {Channel: "channel", Published: "event", Place: "consumer"}.get(type(item), "")
 
 
-def _as_dict(item: Copy | Channel | Published | Place | End) -> dict[str, Value]:
-    if isinstance(item, Copy):
-        return _document(item)
+def _as_dict(item: Channel | Published | Place | End) -> dict[str, Value]:
     if isinstance(item, Published):
         return _event(item)
     if isinstance(item, Channel):
@@ -131,17 +130,18 @@ def _event(published: Published) -> dict[str, Value]:
     return facts
 
 
-def _document(copy: Copy) -> dict[str, Value]:
-    facts: dict[str, Value] = {"kind": copy.key.kind, "id": copy.key.id}
+def _document(copy: Copy) -> str:
+    """A document's line, put together from its parts: there are many of them, and most of a line is text."""
+    parts = [f'"kind":"{copy.key.kind}","id":{_quoted(copy.key.id)}']
     if copy.archived:
-        facts["archived"] = copy.archived
-    facts["version"] = version_of(copy.text)
+        parts.append(f'"archived":{_quoted(copy.archived)}')
+    parts.append(f'"version":"{version_of(copy.text)}"')
     if copy.lease is not None:
-        facts["lease"] = copy.lease.as_dict()
-    facts["text"] = copy.text
+        parts.append(f'"lease":{_json(copy.lease.as_dict())}')
+    parts.append(f'"text":{_quoted(copy.text)}')
     if copy.fields is not None:
-        facts["fields"] = copy.fields
-    return facts
+        parts.append(f'"fields":{_json(copy.fields)}')
+    return "{" + ",".join(parts) + "}"
 
 
 def version_of(text: str) -> str:

@@ -30,6 +30,10 @@ _PATIENCE: Final = 0.5
 """Seconds for which an unreadable file that is younger than two seconds is taken to be half saved."""
 
 
+_PLAIN: Final = re.compile(rb'\{"v":"([0-9a-f]{32})"\}\Z')
+"""A line that says a version and nothing else, as nearly all do: read without JSON."""
+
+
 class State(NamedTuple):
     """The line in a document's lock file: the version that the tool wrote last, and the lease."""
 
@@ -39,6 +43,8 @@ class State(NamedTuple):
     @classmethod
     def parse(cls, line: bytes) -> State:
         """The state that a line says; an empty state for an empty or a torn line."""
+        if plain := _PLAIN.match(line):
+            return cls(plain[1].decode(), None)
         try:
             data = json.loads(line) if line else {}
             lease = data.get("lease")
@@ -105,11 +111,11 @@ class Reader:
         while True:
             line = state_line()
             raw = self._files.read(self.path(key))
-            state = State.parse(line)
-            if state.version != version_of(raw) and state_line() != line:
+            state, version = State.parse(line), version_of(raw)
+            if state.version != version and state_line() != line:
                 continue  # a tool wrote it in this very moment
             try:
-                return self._understood(key, raw, state)
+                return self._understood(key, raw, version, state)
             except InvalidDocument:
                 now = time.monotonic()
                 deadline = now + _PATIENCE if deadline is None else deadline
@@ -117,8 +123,8 @@ class Reader:
                     raise
             time.sleep(0.02)
 
-    def _understood(self, key: Key, raw: bytes, state: State) -> Found:
-        path, version = self.path(key), version_of(raw)
+    def _understood(self, key: Key, raw: bytes, version: str, state: State) -> Found:
+        path = self.path(key)
         text = decode(raw, where=path)
         if state.version is not None and not text.removeprefix("\ufeff").strip():
             raise self._emptied(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from mdcoord.formats.labels import parse_timestamp
@@ -71,7 +72,10 @@ class Remark(NamedTuple):
 def stamp(value: Any) -> str | None:
     """A time as we write it; a day is its beginning, a time without a zone is in UTC. None for all else."""
     text = str(value).strip()
-    return parse_timestamp(text + " 00:00" if _DAY.match(text) else _FINE.sub(r"\1", text))
+    found = parse_timestamp(text + " 00:00" if _DAY.match(text) else _FINE.sub(r"\1", text))
+    if found is None:
+        return None
+    return datetime.fromisoformat(found).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def plain_name(text: Any) -> str | None:

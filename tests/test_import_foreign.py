@@ -1,0 +1,368 @@
+"""Importing what other programs keep: their words in ours, and nothing lost.
+
+The files here have the shapes that Backlog.md 1.52, beads and TaskQueue 1.4 write.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mdcoord.backends.base import Backend
+from mdcoord.backends.markdown.store import MarkdownBackend
+from mdcoord.backends.memory import MemoryBackend
+from mdcoord.errors import InvalidDocument, NotFound, UsageError
+from mdcoord.formats.foreign.found import plain_name, stamp, status_of
+from mdcoord.upkeep.importing import Imported
+from mdcoord.workspace import Workspace
+
+BACKLOG_TASK = """\
+---
+id: TASK-1
+title: Build the parser
+status: In Progress
+assignee:
+  - '@Claude Code'
+  - '@bob'
+created_date: '2026-11-21 18:52'
+labels: [backend]
+dependencies: [task-2]
+references:
+  - src/a.py
+priority: high
+milestone: m-1
+due_date: '2026-12-24'
+---
+
+## Description
+
+<!-- SECTION:DESCRIPTION:BEGIN -->
+Parse **all** of it.
+<!-- SECTION:DESCRIPTION:END -->
+
+## Acceptance Criteria
+<!-- AC:BEGIN -->
+- [x] #1 It parses
+- [ ] #2 It is fast
+<!-- AC:END -->
+"""
+
+BACKLOG_OLD = """\
+---
+id: back-2
+title: An old file
+status: Done
+assignee: @MrLesk
+created_date: 2025-06-09
+updated_date: '2025-06-11'
+dependencies: []
+parent_task_id: TASK-1
+---
+
+## Description
+
+Words.
+
+## Acceptance Criteria
+
+- [ ] one
+"""
+
+BEADS = [
+    {
+        "id": "bd-a1",
+        "title": "Epic",
+        "status": "open",
+        "priority": 0,
+        "issue_type": "epic",
+        "created_at": "2026-01-11T19:50:25.944044853Z",
+        "updated_at": "2026-01-11T19:50:25.944044853Z",
+    },
+    {
+        "id": "bd-a1.1",
+        "title": "Part",
+        "description": "Do it.",
+        "status": "in_progress",
+        "assignee": "Rand Arete",
+        "priority": 3,
+        "issue_type": "task",
+        "labels": ["x"],
+        "acceptance_criteria": "- fast\n- right",
+        "notes": "A note.",
+        "owner": "a@b.c",
+        "comments": [{"id": 4, "author": "ada", "text": "hm", "created_at": "2026-01-12T10:00:00+01:00"}],
+        "dependencies": [
+            {"issue_id": "bd-a1.1", "depends_on_id": "bd-a1", "type": "parent-child"},
+            {"issue_id": "bd-a1.1", "depends_on_id": "bd-b2", "type": "blocks"},
+            {"issue_id": "bd-a1.1", "depends_on_id": "bd-b2", "type": "related"},
+        ],
+    },
+    {
+        "id": "bd-b2",
+        "title": "Over",
+        "status": "closed",
+        "priority": 2,
+        "closed_at": "2026-01-11T19:56:08Z",
+        "close_reason": "fixed",
+    },
+    {"id": "bd-c3", "title": "Gone", "status": "tombstone"},
+    {"id": "hq-deacon", "title": "An agent", "status": "open", "issue_type": "agent"},
+]
+
+TASKQUEUE = {
+    "projects": [
+        {
+            "projectId": "proj-1",
+            "initialPrompt": "Build it\nwell",
+            "projectPlan": "1. plan",
+            "completed": False,
+            "tasks": [
+                {
+                    "id": "task-1",
+                    "title": "A",
+                    "description": "do a",
+                    "status": "done",
+                    "approved": False,
+                    "completedDetails": "did a",
+                    "toolRecommendations": "use grep",
+                    "own": {"kept": True},
+                },
+                {
+                    "id": "task-2",
+                    "title": "B",
+                    "description": "do b",
+                    "status": "in progress",
+                    "approved": False,
+                },
+            ],
+        }
+    ]
+}
+
+
+@pytest.fixture(params=["memory", "markdown"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    if request.param == "memory":
+        return MemoryBackend()
+    (tmp_path / "store").mkdir()
+    return MarkdownBackend(tmp_path / "store", durability="none")
+
+
+@pytest.fixture
+def w(backend: Backend) -> Workspace:
+    return Workspace(backend)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    files = {
+        "tasks/task-1 - Build-the-parser.md": BACKLOG_TASK,
+        "completed/back-2 - An-old-file.md": BACKLOG_OLD,
+        "drafts/draft-1 - Drafty.md": "---\nid: DRAFT-1\ntitle: Drafty\nstatus: Draft\n---\n",
+        "tasks/readme.md": "what this folder is for",
+        "tasks/notes.md": "nobody's task",
+        "archive/tasks/back-9 - Old.md": "---\nid: BACK-9\ntitle: x\n---\n",
+        "decisions/decision-1 - Use-X.md": "---\nid: decision-1\ntitle: Use X\nstatus: proposed\n---\n",
+        "docs/deep/guide.md": "# A guide\n",
+    }
+    for name, text in files.items():
+        path = tmp_path / "project" / "backlog" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path / "project"
+
+
+def lines(path: Path, rows: list[Any]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def chosen(w: Workspace, task: str, *names: str) -> dict[str, Any]:
+    found = w.tasks.get(task)
+    return {name: found.get(name) for name in names}
+
+
+def test_backlog(w: Workspace, folder: Path) -> None:
+    found = w.import_(folder, tool="backlog")
+    assert found.new == {"task": 3, "context": 2}
+    assert [what.partition("backlog/")[2] for what in found.left_out] == [
+        "tasks/notes.md: it has no id and title, so it is no task"
+    ]
+    assert found.remarks == {
+        "field 'milestone'": 1,
+        "file in archive/, which stays there": 1,
+        "several assignees: the first one has it": 1,
+        "status 'Draft': held back as cancelled": 1,
+    }
+    task = w.tasks.get("1")
+    assert task.body.endswith(BACKLOG_TASK.partition("---\n\n")[2])
+    assert {name: task[name] for name in ("title", "status", "priority", "assigned_agent", "labels")} == {
+        "title": "Build the parser",
+        "status": "in_progress",
+        "priority": 1,
+        "assigned_agent": "claude-code",
+        "labels": ["backend"],
+    }
+    assert (task.instructions, task.depends_on) == ("Parse **all** of it.", ["back-2"])
+    assert task.acceptance == [{"text": "It parses", "done": True}, "It is fast"]
+    assert (task.created_at, task.eta) == ("2026-11-21T18:52:00.000Z", "2026-12-24T00:00:00.000Z")
+    assert task["backlog"]["assignee"] == ["@Claude Code", "@bob"]
+    assert task["backlog"]["milestone"] == "m-1"
+    assert task["imported_from"]["id"] == "TASK-1"
+
+
+def test_an_old_file_of_backlog(w: Workspace, folder: Path) -> None:
+    w.import_(folder / "backlog", tool="backlog")
+    assert chosen(w, "back-2", "status", "assigned_agent", "completed_at", "parent", "acceptance") == {
+        "status": "completed",
+        "assigned_agent": "mrlesk",
+        "completed_at": "2025-06-11T00:00:00.000Z",
+        "parent": "1",
+        "acceptance": ["one"],
+    }
+    assert w.tasks.get("draft-1").status == "cancelled"
+    assert w.context.get("decision-1")["backlog"] == {"status": "proposed"}
+    assert w.context.get("deep-guide").body.endswith("# A guide\n")
+
+
+def test_beads(w: Workspace, tmp_path: Path) -> None:
+    found = w.import_(lines(tmp_path / "issues.jsonl", BEADS), tool="beads")
+    assert found.new == {"task": 4}
+    assert [what.partition("jsonl")[2] for what in found.left_out] == [":4: bd-c3 was deleted there"]
+    assert found.remarks == {
+        "dependency of type 'related'": 1,
+        "type 'agent' is no work: held back as cancelled": 1,
+    }
+    assert chosen(w, "bd-a1", "status", "priority", "type", "created_at") == {
+        "status": "pending",
+        "priority": 2,
+        "type": "epic",
+        "created_at": "2026-01-11T19:50:25.944Z",
+    }
+    task = w.tasks.get("bd-a1.1")
+    assert (task.status, task.assigned_agent, task.priority) == ("in_progress", "rand-arete", -1)
+    assert (task.depends_on, task["parent"]) == (["bd-b2"], "bd-a1")
+    assert task.acceptance == ["fast", "right"]
+    assert task.logs == [{"at": "2026-01-12T09:00:00.000Z", "agent": "ada", "message": "hm"}]
+    assert task.body.endswith("## Notes\n\nA note.\n")
+    assert (task["beads"]["owner"], len(task["beads"]["dependencies"])) == ("a@b.c", 3)
+    assert chosen(w, "bd-b2", "status", "result", "completed_at") == {
+        "status": "completed",
+        "result": "fixed",
+        "completed_at": "2026-01-11T19:56:08.000Z",
+    }
+
+
+def test_taskqueue(w: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "tasks.json"
+    file.write_text(json.dumps(TASKQUEUE))
+    found = w.import_(file, tool="taskqueue")
+    assert found.new == {"task": 2, "progress": 1}
+    assert found.remarks == {
+        "done but not approved: taken as completed": 1,
+        "status 'in progress' of a task that nobody has: taken as pending": 1,
+    }
+    assert chosen(w, "1", "title", "status", "project_id", "result", "instructions") == {
+        "title": "A",
+        "status": "completed",
+        "project_id": "proj-1",
+        "result": "did a",
+        "instructions": "do a",
+    }
+    assert w.tasks.get("1")["taskqueue"]["own"] == {"kept": True}
+    assert "use grep" in w.tasks.get("1").body
+    project = w.progress.get("proj-1")
+    assert (project["title"], project["taskqueue"]["projectPlan"]) == ("Build it", "1. plan")
+
+
+def test_plain_lines(w: Workspace, tmp_path: Path) -> None:
+    rows = [
+        {"id": "a", "title": "First", "priority": 3, "needs": ["gpu"], "body": "Words.\n", "own": {"x": [1]}},
+        {"title": "Second", "depends_on": "a"},
+        {"id": "bad", "title": "Third", "priority": "high"},
+        {"id": "none"},
+        [1],
+    ]
+    file = lines(tmp_path / "t.jsonl", rows)
+    found = w.import_(file, tool="tasks")
+    assert found.new == {"task": 2}
+    assert [what.removeprefix(str(file)) for what in found.left_out] == [
+        ":4: it has no title, so it is no task",
+        ":5: no JSON object",
+        "bad: priority is to be a number, not 'high'",
+    ]
+    assert chosen(w, "a", "priority", "needs", "own") == {"priority": 3, "needs": ["gpu"], "own": {"x": [1]}}
+    assert w.tasks.get("a").body.endswith("Words.\n")
+    second = next(task for task in w.tasks.list() if task.id != "a")
+    assert (second["title"], second.depends_on, second["_ready"]) == ("Second", ["a"], False)
+    assert w.import_(file, tool="tasks").same == {"task": 2}
+
+
+def test_again_and_changed(w: Workspace, tmp_path: Path) -> None:
+    file = lines(tmp_path / "issues.jsonl", BEADS[:3])
+    assert w.import_(file, tool="beads", dry_run=True) == Imported(
+        new={"task": 3}, dry_run=True, remarks={"dependency of type 'related'": 1}
+    )
+    assert list(w.tasks.list()) == []
+    first = w.import_(file, tool="beads")
+    w.tasks.update("bd-a1", set={"priority": 9})
+    assert w.import_(file, tool="beads") == Imported(same=first.new)
+    lines(file, [{**BEADS[0], "title": "Changed there"}, *BEADS[1:3], BEADS[2]])
+    again = w.import_(file, tool="beads")
+    assert again.same == {"task": 3}
+    assert again.different == ("task-bd-a1 (bd-a1)",)
+    assert w.tasks.get("bd-a1")["title"] == "Epic"
+
+
+def test_a_name_that_is_taken(w: Workspace, tmp_path: Path) -> None:
+    w.tasks.create("Mine", id="bd-a1")
+    found = w.import_(lines(tmp_path / "issues.jsonl", [BEADS[0], {**BEADS[2], "id": "..."}]), tool="beads")
+    assert (found.new, found.different) == ({}, ("task-bd-a1 (bd-a1)",))
+    assert found.left_out == ("...: '' is not a usable name",)
+    assert w.tasks.get("bd-a1")["title"] == "Mine"
+
+
+def test_what_is_not_there_or_not_theirs(w: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(NotFound, match="no Backlog"):
+        w.import_(tmp_path / "nothing", tool="backlog")
+    with pytest.raises(NotFound, match="no file"):
+        w.import_(tmp_path / "nothing", tool="beads")
+    with pytest.raises(InvalidDocument, match="no JSON"):
+        w.import_(tmp_path / "x.json", tool="taskqueue")
+    with pytest.raises(UsageError, match="no import from"):
+        w.import_(tmp_path, tool="jira")
+    assert w.import_(lines(tmp_path / "t.json", [{"tasks": []}]), tool="taskqueue").left_out
+
+
+@pytest.mark.parametrize(
+    ("word", "agent", "status"),
+    [
+        ("To Do", None, "pending"),
+        ("in-progress", "ada", "in_progress"),
+        ("in_progress", None, "pending"),
+        ("Won\u2019t Do", None, "cancelled"),
+        ("blocked", "ada", "pending"),
+        ("Skipped", None, "cancelled"),
+        ("Waiting for Godot", None, "pending"),
+        (None, None, "pending"),
+    ],
+)
+def test_words_for_a_status(word: str | None, agent: str | None, status: str) -> None:
+    assert status_of(word, agent)[0] == status
+
+
+def test_times_and_names() -> None:
+    assert stamp("2025-10-13T09:21:32.387668-06:00") == "2025-10-13T15:21:32.387Z"
+    assert stamp("2026-01-11T19:50:25.944044853Z") == "2026-01-11T19:50:25.944Z"
+    assert stamp("2025-06-09") == "2025-06-09T00:00:00.000Z"
+    assert [stamp(value) for value in ("soon", None, 7)] == [None, None, None]
+    assert [plain_name(text) for text in ("@Rand Arete", "mayor/", "..", "A.1")] == [
+        "rand-arete",
+        "mayor",
+        None,
+        "a.1",
+    ]

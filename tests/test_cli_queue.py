@@ -30,6 +30,11 @@ def test_limits_of_a_task_are_seconds(call: Mdcoord) -> None:
     assert call("task", "create", "x", "--timeout", "soon").code == 2
 
 
+def test_a_dependency_that_does_not_exist_is_told(call: Mdcoord) -> None:
+    done = call("task", "create", "x", "--id", "new", "--depends-on", "data,dta")
+    assert (done.out, done.err) == ("new\n", "mdcoord: new waits for a task that does not exist yet: dta\n")
+
+
 def test_the_graph_is_an_object_a_task(call: Mdcoord) -> None:
     rows = call("task", "graph", "--json").lines
     assert [row["task_id"] for row in rows] == ["data", "train", "docs"]

@@ -6,11 +6,13 @@ from typing import Any
 
 import click
 
+from mdcoord.errors import InvalidDocument, NotFound
 from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.options import set_option, text_of, words
 from mdcoord.interfaces.cli.output import put
 from mdcoord.interfaces.cli.values import nested, number, seconds
+from mdcoord.interfaces.cli.warning import notice
 from mdcoord.rules import acceptance, gate
 
 
@@ -51,13 +53,22 @@ def create(
     wanted: dict[str, Any] = {acceptance.REQUIRED: True} if require_acceptance else {}
     if require_quality:
         wanted[gate.FIELD] = gate.REQUIRED
-    task = call.workspace().tasks.create(
+    tasks, waits_for = call.workspace().tasks, words(depends_on)
+    task = tasks.create(
         title,
         needs=words(needs),
-        depends_on=words(depends_on),
+        depends_on=waits_for,
         conflicts_with=words(conflicts_with),
         instructions=text_of(instructions),
         fields={**wanted, **nested(pairs)},
         **given,
     )
     put(call, task.as_dict(), task.id)
+    for name in waits_for:
+        try:
+            tasks.get(name)
+        except NotFound as error:
+            text = f"{task.id} waits for a task that does not exist yet: {name}"
+            notice(call, "unknown_task", text, task_id=name, message=error.message, hint=error.hint)
+        except InvalidDocument:
+            pass  # it is there, and `check` tells what is wrong with it

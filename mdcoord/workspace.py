@@ -446,7 +446,7 @@ class Workspace:
 
     def log(self, message: str) -> EventRecord:
         """Write a line into the communication log, the channel `log`. Raises UsageError, Busy."""
-        if not message.strip():
+        if not isinstance(message, str) or not message.strip():
             raise UsageError("there is nothing to log", hint="say in a few words what happened")
         who = {"agent": self.agent} if self.agent else {}
         return self.events.publish(LOG, "note", **who, message=message)

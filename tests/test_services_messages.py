@@ -121,6 +121,13 @@ def test_a_type_may_be_written_otherwise(text: str) -> None:
 def test_what_cannot_be_sent_is_refused(ada: Workspace, as_: As) -> None:
     with pytest.raises(UsageError, match="no type of message"):
         ada.messages.send("SHOUT", "x")
+    for arguments, told in (
+        ((None, "s"), "no type"),
+        (("GENERAL", None), "subject"),
+        (("GENERAL", "s", 5), "5 is no"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            ada.messages.send(*arguments)
     with pytest.raises(UsageError, match="subject"):
         ada.messages.send("GENERAL", "  ")
     with pytest.raises(InvalidName):

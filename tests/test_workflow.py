@@ -252,11 +252,13 @@ def test_documents_of_others_are_left_alone(w: Workspace) -> None:
         (Definition("w", [Phase("a", [TaskDef("x", depends_on=["outside"])]), Phase("b", ["y"])]), "later"),
         (Definition("../w", [Phase("a", ["x"])]), "usable name"),
         (Definition("w", [Phase("a", ["x"]), Phase("a", ["z"])]), "two phases are called 'a'"),
+        (Definition("w", ["a"]), "'a' is no phase with a list of tasks"),
+        (Definition("w", [Phase("a", "Compile")]), "is no phase with a list of tasks"),
+        (Definition("w", [Phase("a", [5])]), "5 is no title"),
+        (5, "5 is no definition"),
     ],
 )
-def test_a_definition_that_cannot_be_makes_nothing(
-    w: Workspace, definition: Definition, message: str
-) -> None:
+def test_a_definition_that_cannot_be_makes_nothing(w: Workspace, definition: Any, message: str) -> None:
     w.tasks.create("Outside", id="outside", depends_on=["w-y"])
     with pytest.raises(UsageError, match=message):
         w.workflows.run(definition)
@@ -269,6 +271,9 @@ def test_a_definition_in_markdown(w: Workspace) -> None:
     assert w.workflows.run(text, params={"n": 2}, where="w.md").made.tasks == ["w-2-one", "w-2-two"]
     with pytest.raises(InvalidDocument):
         w.workflows.run("---\nworkflow: [\n---\n")
+    with pytest.raises(InvalidDocument) as told:
+        w.workflows.run("release.md")
+    assert "not the name of a file" in told.value.hint
     with pytest.raises(UsageError):
         w.workflows.run(RELEASE, params={"n": 2})
 

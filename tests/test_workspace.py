@@ -550,6 +550,10 @@ def test_a_line_in_the_log(w: Workspace) -> None:
     assert dict(event.data) == {"agent": "ada", "message": "the GPU is back"}
     with pytest.raises(UsageError):
         w.log(" ")
+    with pytest.raises(UsageError):
+        w.log(5)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="name of an event"):
+        w.events.publish("training", 5)  # type: ignore[arg-type]
 
 
 # -- asyncio

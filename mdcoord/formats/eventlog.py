@@ -170,9 +170,14 @@ def render_event(event_id: str, name: str, time: str, data: Mapping[str, Any]) -
     Raises UsageError for what a block cannot hold.
     """
     check_id(event_id)
-    if not name.isprintable() or name != name.strip() or not 1 <= len(name) <= 200:
+    if (
+        not isinstance(name, str)
+        or not name.isprintable()
+        or name != name.strip()
+        or not 1 <= len(name) <= 200
+    ):
         raise UsageError(
-            f"{name[:120]!r} cannot be the name of an event", hint="1 to 200 characters on one line"
+            f"{str(name)[:120]!r} cannot be the name of an event", hint="1 to 200 characters on one line"
         )
     moment = parse_timestamp(time)
     if moment is None:

@@ -57,7 +57,8 @@ def parse_workflow(text: str, params: Mapping[str, Value] | None = None, *, wher
     if not document.has_front_matter:
         raise InvalidDocument(
             f"{where or 'the definition'} has no front matter",
-            hint="a workflow begins with `---`, `workflow: NAME` and `phases:`",
+            hint="a workflow begins with `---`, `workflow: NAME` and `phases:`"
+            + ("" if where or "\n" in text else "; this is to be the text itself, not the name of a file"),
             path=where,
             line=1,
         )

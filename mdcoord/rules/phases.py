@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mdcoord.errors import UsageError
-from mdcoord.formats.workflowdef import Definition, TaskDef
+from mdcoord.formats.workflowdef import Definition, Phase, TaskDef
 from mdcoord.model import Key, Value
 from mdcoord.rules.readiness import OPEN, dependencies
 
@@ -71,11 +71,14 @@ def plan(definition: Definition) -> list[Planned]:
     found: dict[str, Planned] = {}
     seen: set[str] = set()
     for phase in definition.phases:
+        _refuse_shapeless(phase)
         if not phase.name.strip() or phase.name in seen:
             raise UsageError(f"two phases are called {phase.name!r}, or one has no name", hint="name each")
         seen.add(phase.name)
         for entry in phase.tasks:
             task = entry if isinstance(entry, TaskDef) else TaskDef(entry)
+            if not isinstance(task.title, str):
+                raise UsageError(f"{task.title!r} is no title of a task", hint="a text, or a TaskDef")
             id = task_of(definition.name, task.name)
             if id in found:
                 raise UsageError(f"two tasks are called {task.name!r}", hint="give one of them another id")
@@ -241,6 +244,12 @@ def refuse_later(stages: Sequence[Stage], planned: Sequence[Planned], tasks: Tas
             if other not in seen:
                 seen.add(other)
                 ahead += dependencies(tasks[other]) if other in tasks else ()
+
+
+def _refuse_shapeless(phase: Any) -> None:
+    """Raise UsageError for what is no phase; one text for its tasks would be one for each letter of it."""
+    if not isinstance(phase, Phase) or not isinstance(phase.name, str) or isinstance(phase.tasks, str):
+        raise UsageError(f"{phase!r} is no phase with a list of tasks", hint='Phase("build", ["Compile"])')
 
 
 def _refuse_circles(planned: Sequence[Planned]) -> None:

@@ -58,10 +58,10 @@ class MessageType(StrEnum):
 def message_type(text: str) -> MessageType:
     """The type that a text means, in any case and with hyphens or blanks, too. Raises UsageError."""
     try:
-        return MessageType("_".join(text.replace("-", " ").split()).upper())
+        return MessageType("_".join(str(text).replace("-", " ").split()).upper())
     except ValueError:
         raise UsageError(
-            f"{text[:60]!r} is no type of message", hint="one of " + ", ".join(MessageType)
+            f"{str(text)[:60]!r} is no type of message", hint="one of " + ", ".join(MessageType)
         ) from None
 
 
@@ -96,8 +96,10 @@ class Messages(Documents[Message]):
         `doubt`. Raises UsageError, InvalidName, NotFound (no such message to reply to), AlreadyExists (the id
         belongs to another message), NotDurable.
         """
-        if not subject.strip():
+        if not isinstance(subject, str) or not subject.strip():
             raise UsageError("a message needs a subject", hint="say in a few words what it is about")
+        if not isinstance(description, str):
+            raise UsageError(f"{description!r} is no description", hint="a text, or nothing")
         who = self._instance(sender)
         given: dict[str, Value] = {
             "type": str(message_type(type)),

@@ -161,6 +161,8 @@ class Workflows:
             definition = parse_workflow(definition, params, where=where)
         elif params:
             raise UsageError("only a definition in Markdown has parameters", hint="leave params out")
+        if not isinstance(definition, Definition):
+            raise UsageError(f"{definition!r} is no definition", hint="a Definition, or one in Markdown")
         maker = Maker(self._env, self._tasks, definition.name)
         made = maker.run(definition, update)
         return self._written(maker.key, made)

@@ -28,7 +28,7 @@ def settled(root: Path, asked: str | None, config: Config, environ: Mapping[str,
     BackendUnavailable where what is asked for is absent.
     """
     lives = Home.of(state_folder(root)).place()
-    if not lives and not (root.is_dir() and looks_used(root)):
+    if not lives and not (root.is_dir() and (asked is None or looks_used(root))):
         return choose(asked, config, environ)
     mode = mode_of(lives or HERE)
     if asked not in (None, "auto") and mode_of(str(asked)) != mode:

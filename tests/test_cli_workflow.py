@@ -109,6 +109,16 @@ def test_bringing_tasks_up_to_date(mdcoord: Mdcoord) -> None:
     )
 
 
+def test_a_document_that_cannot_be_read_is_named(mdcoord: Mdcoord) -> None:
+    run(mdcoord)
+    path = Path(".claude/coordination/progress-release-1.0.md")
+    path.write_text(path.read_text().replace("phase: build\nprogress", "phase: [build\nprogress"))
+    listed = mdcoord("workflow", "list")
+    assert (listed.code, listed.out) == (0, "")
+    assert f"left out: {path.resolve()}, line " in listed.err
+    assert mdcoord("workflow", "show", "release-1.0").code == 7
+
+
 def test_running_standard_input(mdcoord: Mdcoord) -> None:
     text = b"---\nworkflow: lint\ntasks: [A, B]\n---\n"
     assert mdcoord("workflow", "run", "-", input=text).out == "lint: 2 of 2 tasks made now\n"

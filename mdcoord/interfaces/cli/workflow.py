@@ -16,7 +16,7 @@ from mdcoord.interfaces.cli.meter import meter
 from mdcoord.interfaces.cli.options import named, text_of, words
 from mdcoord.interfaces.cli.output import clean, note, paint, pairs, put, put_all, table
 from mdcoord.interfaces.cli.values import flat, nested, number, seconds
-from mdcoord.interfaces.cli.warning import notice
+from mdcoord.interfaces.cli.warning import notice, warn
 
 if TYPE_CHECKING:
     from mdcoord.services.workflow import Results, Workflow
@@ -91,7 +91,9 @@ def run(call: Call, file: str, params: tuple[str, ...], update: bool) -> None:
 @verb("list", example="mdcoord workflow list --json")
 def listing(call: Call) -> None:
     """List the workflows and how they stand."""
-    put_all(call, call.workspace().workflows.list(), HEADS, _row, empty="no workflows")
+    workspace = call.workspace()
+    put_all(call, workspace.workflows.list(), HEADS, _row, empty="no workflows")
+    warn(call, workspace, "progress")
 
 
 @verb("show", example="mdcoord workflow show release-1.2")

@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would come in.")
 def import_(call: Call, source: str, tool: str | None, dry_run: bool) -> int:
-    """Take in what `mdcoord export` wrote, from a file or from stdin (-), or what another program has.
+    """Take in an export, or the tasks of another program.
 
-    What is here already stays: where the same is here it is passed over, and where something else of that
-    name is here that is reported (exit code 4). So an import that was cut off is gone on with by doing it
-    again. From Backlog.md it takes the folder, from beads the lines of `bd export`, from TaskQueue its
-    tasks.json; what mdcoord has no field for is kept under the program's name. Exit code 7 when something
-    could not be used.
+    SOURCE is what `mdcoord export` wrote: a file, or `-` for stdin. What is here already stays: where the
+    same is here it is passed over, and where something else of that name is here that is reported (exit code
+    4). So an import that was cut off is gone on with by doing it again.
+
+    With --from it is the folder of Backlog.md, the lines of `bd export`, or TaskQueue's tasks.json. What
+    mdcoord has no field for is kept under the program's name. Exit code 7 when something could not be used.
     """
     stream = sys.stdin.buffer if source == "-" and tool is None else source
     found = call.workspace().import_(stream, tool=tool, dry_run=dry_run)

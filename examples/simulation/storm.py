@@ -17,7 +17,7 @@ from mdcoord.interfaces.demo.journal import Entry, Journal, Reader
 LOOK = 0.1
 """Seconds between two looks at what happens."""
 
-PATIENCE = 120.0
+PATIENCE = 60.0
 """Seconds in which something has to happen."""
 
 WORKER = Path(__file__).with_name("worker.py")

@@ -115,7 +115,8 @@ def test_a_signal_lets_the_task_end_and_then_the_worker(
     (tmp_path / "go").touch()
     output, errors = worker.communicate(timeout=60)
     assert (worker.returncode, [line["_id"] for line in lines(output)]) == (0, ["one"])
-    assert "ok" in errors
+    told = "mdcoord: stopping; what is at hand has 60 s to end, or ends at a second signal"
+    assert {*errors.splitlines()} == {"ok", told}
     assert (w.tasks.get("one").status, w.tasks.get("two").status) == ("completed", "pending")
     assert w.agents.get("ada").status == "offline"
 

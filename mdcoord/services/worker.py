@@ -111,7 +111,7 @@ class Worker:
         self._refusal: str | None = None
         self._active = 0.0
         self._stopping: float | None = None
-        self._now = False
+        self._now = self._signalled = False
         self._badge = Badge(desk, env, self.agent, self._can, jobs, self._note)
 
     def run(self) -> Worked:
@@ -217,6 +217,9 @@ class Worker:
 
     def _tend(self) -> None:
         """Watch over the tasks at hand, and report those that are over."""
+        if self._signalled and self._jobs and self._grace:
+            self._note(f"stopping; what is at hand has {self._grace:g} s to end, or ends at a second signal")
+        self._signalled = False
         late = self._stopping is not None and time.monotonic() - self._stopping >= self._grace
         for job in [*self._jobs]:
             if self._now or late:
@@ -274,6 +277,7 @@ class Worker:
             return
 
         def handle(number: int, frame: object) -> None:
+            self._signalled = not self.stopping
             self.stop(now=self.stopping)
 
         before = {}

@@ -104,7 +104,7 @@ class Gate(Protocol):
     """Who moves a workspace away, while nobody else writes."""
 
     def keep(self) -> None:
-        """Say that the move is still going on; at least every 30 seconds. Raises Busy when it took too long.
+        """Say that the move is still going on, at least every 10 seconds. Raises Busy when it took too long.
 
         Then others write again, and it has to begin anew.
         """
@@ -114,6 +114,45 @@ class Gate(Protocol):
 
         Raises Busy like `keep`; then nothing was changed.
         """
+
+
+class Shelf(ABC):
+    """The tasks that may be claimed, as a store keeps them that knows their order itself.
+
+    What it shows is only a hint, as a listing is: the document and the lease decide. One object serves one
+    process, and any number of its threads.
+    """
+
+    @abstractmethod
+    def open(self) -> Iterator[Record]:
+        """The pending tasks with their leases, best first (see `readiness.rank`), read little by little.
+
+        All that can be claimed are among them, and perhaps some that cannot. What is given out here is not
+        given to other processes for a fraction of a second, unless nothing else is left.
+        """
+
+    @abstractmethod
+    def held(self) -> Sequence[Record]:
+        """The tasks that are in progress by their documents, with their leases."""
+
+    @abstractmethod
+    def tally(self) -> Mapping[str, int]:
+        """How many tasks have which status."""
+
+    @abstractmethod
+    def wait_until(self, record: Record, moment: float) -> None:
+        """Nobody can claim this task before this time (seconds since 1970): do not show it until then."""
+
+    @abstractmethod
+    def wait_for(self, record: Record, other: str) -> None:
+        """Nobody can claim this task until the other one, by its id, is completed: do not show it till then.
+
+        Nothing happens if the other is completed already, or this task has changed since it was read.
+        """
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Ask the store again: this process has changed something."""
 
 
 class Backend(ABC):
@@ -260,7 +299,7 @@ class Backend(ABC):
 
         Whoever writes waits; reads go on. `Gate.leave` ends it for good, the end of the block without it
         lets all go on here, and so does the death of this process. `wait` is the longest time in seconds to
-        wait for a write that has begun. Raises Busy, Moved, UsageError for a store that cannot be left.
+        wait for a write that has begun, or for another move. Raises Busy, Moved, UsageError for a store that cannot be left.
         """
         raise _stays(self)
 
@@ -363,8 +402,7 @@ class Backend(ABC):
         """Whether there is a document of this name, readable or not."""
 
     def _by_id_field(self, key: Key, name: str) -> Key:
-        field = ID_FIELD[key.kind]
-        found = [record.key for record in self.list(key.kind).records if names(record.fields.get(field), key)]
+        field, found = ID_FIELD[key.kind], self._named(key)
         if len(found) == 1:
             return found[0]
         if found:
@@ -373,6 +411,15 @@ class Backend(ABC):
                 f"several documents have the {field} {name}: {several}", hint="use the file's name"
             )
         raise NotFound(f"there is no {key.kind} {name}", hint=f"list the {key.kind} documents", key=key.name)
+
+    def _named(self, key: Key) -> Sequence[Key]:
+        """The documents whose id field says this name."""
+        field = ID_FIELD[key.kind]
+        return [record.key for record in self.list(key.kind).records if names(record.fields.get(field), key)]
+
+    def shelf(self) -> Shelf | None:
+        """The queue of tasks, where the store keeps it itself; None where only a listing tells."""
+        return None
 
     def clock(self, host: Host) -> Host:
         """The machine as claims in this store see it: a store that several machines share has one clock."""

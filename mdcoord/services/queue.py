@@ -21,6 +21,7 @@ from mdcoord.rules.leases import Lease
 from mdcoord.rules.readiness import OPEN, StatusOf, declined, dependencies, obstacles, rank, statuses
 from mdcoord.rules.standing import IN_PROGRESS, observed, reopened, standing, status_of
 from mdcoord.services.env import Env
+from mdcoord.services.offers import Offers
 from mdcoord.services.roster import Member
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Snapshot:
     gone: set[Key] = field(default_factory=set)
     passed: list[Record] = field(default_factory=list)
     lines: dict[str, _Line] = field(default_factory=dict)
+    listed = True
 
     @property
     def fresh(self) -> bool:
@@ -100,11 +102,12 @@ class Snapshot:
 
     def _line(self, env: Env, member: Member | None) -> _Line:
         """The tasks in the order of an agent: its own where it prefers some to others of their priority."""
-        strategy = env.team.strategy
-        own = strategy == "learned" or (strategy == "skill_based" and bool(member and member.specializations))
+        own = member is not None and orders_itself(env, member)
         name = member.id if member and own else ""
         if name not in self.lines:
-            self.lines[name] = _Line(self._preferred(strategy, member) if member and own else self.order)
+            self.lines[name] = _Line(
+                self._preferred(env.team.strategy, member) if member and own else self.order
+            )
         return self.lines[name]
 
     def _preferred(self, strategy: str, member: Member) -> list[Record]:
@@ -121,19 +124,37 @@ class Snapshot:
 
 
 class Queue:
-    """The list of a process. Several threads may use it: a list is replaced as a whole."""
+    """The list of a process. Several threads may use it: a list is replaced as a whole.
+
+    Where the store keeps the queue itself, what it offers takes the place of the list.
+    """
 
     def __init__(self, env: Env) -> None:
         self._env = env
-        self._snapshot: Snapshot | None = None
+        self._shelf = env.backend.shelf()
+        self._snapshot: Snapshot | Offers | None = None
 
-    def snapshot(self) -> Snapshot:
-        """The list, made again when it is too old."""
+    def snapshot(self, member: Member | None = None) -> Snapshot | Offers:
+        """The list for an agent, made again when it is too old."""
         found = self._snapshot
-        return found if found and found.fresh else self.refresh()
+        listed = self._shelf is None or orders_itself(self._env, member)
+        return found if found and found.fresh and found.listed == listed else self.refresh(member)
 
-    def refresh(self) -> Snapshot:
-        """The list, made now. Notes the claims of other machines that it sees (see `leases.watch`)."""
+    def refresh(self, member: Member | None = None) -> Snapshot | Offers:
+        """The list for an agent, made now."""
+        if self._shelf is None or orders_itself(self._env, member):
+            self._snapshot = self._list()
+        else:
+            self._shelf.forget()
+            self._snapshot = Offers(self._env, self._shelf, self._over)
+        return self._snapshot
+
+    def running(self) -> Sequence[Record]:
+        """All tasks that may be in progress."""
+        return self._shelf.held() if self._shelf else self._env.backend.list("task").records
+
+    def _list(self) -> Snapshot:
+        """A listing of now. Notes the claims of other machines that it sees (see `leases.watch`)."""
         begun = time.monotonic()
         records = self._env.backend.list("task").records
         known = cache(lambda: statuses(records))  # only tasks that depend on others need it
@@ -158,7 +179,7 @@ class Queue:
         experience = _experience(records) if self._env.team.strategy == "learned" else None
         made = time.monotonic()
         pause = max(MAX_AGE, SHARE * (made - begun))
-        self._snapshot = Snapshot(
+        return Snapshot(
             begun,
             made + pause,
             order,
@@ -168,7 +189,6 @@ class Queue:
             tally,
             experience,
         )
-        return self._snapshot
 
     def forget(self) -> None:
         """Make the list again at the next claim: this process changed what it shows."""
@@ -181,7 +201,7 @@ class Queue:
             self._snapshot = None
 
     def _over(self, record: Record) -> bool:
-        lease: Lease | None = self._env.backend.lease(record.key)
+        lease: Lease | None = record.lease or self._env.backend.lease(record.key)
         if standing(record, lease, self._env.host, self._env.rules).free:
             return True
         if observed(record, lease, self._env.host, self._env.rules):
@@ -197,6 +217,12 @@ class Queue:
             self._env.backend.write(key, decide, wait=0)
         except MdcoordError:
             pass  # it is busy, or gone: the next listing looks again
+
+
+def orders_itself(env: Env, member: Member | None) -> bool:
+    """Whether an agent has an order of its own: it prefers some tasks to others of their priority."""
+    strategy = env.team.strategy
+    return strategy == "learned" or (strategy == "skill_based" and bool(member and member.specializations))
 
 
 def _experience(records: Sequence[Record]) -> Experience:

@@ -24,6 +24,7 @@ from mdcoord.rules.lifecycle import Unannounced, claim, hold, not_ready, recover
 from mdcoord.rules.readiness import conflicts
 from mdcoord.rules.standing import Standing, attempt_of, standing, status_of
 from mdcoord.services.env import Env
+from mdcoord.services.offers import Offers
 from mdcoord.services.others import Others, runs
 from mdcoord.services.queue import Queue, Snapshot
 from mdcoord.services.roster import Member, Roster
@@ -100,7 +101,7 @@ class Taking:
             self._can = member.capabilities
         begun = time.monotonic()
         while True:
-            snapshot = self._queue.snapshot()
+            snapshot = self._queue.snapshot(member)
             busy: Busy | None = None
             for candidate in self._offers(snapshot, begun, member):
                 try:
@@ -114,7 +115,7 @@ class Taking:
                         raise self._nothing(snapshot.tally, refusal)
                     return record
             if snapshot.made < begun:
-                self._queue.refresh()
+                self._queue.refresh(member)
             elif busy is None:
                 raise self._nothing(snapshot.tally)
             elif time.monotonic() - begun > wait:
@@ -122,13 +123,17 @@ class Taking:
             else:
                 time.sleep(0.001 + os.urandom(1)[0] / 50_000)
 
-    def _offers(self, snapshot: Snapshot, begun: float, member: Member | None) -> Iterator[Record]:
+    def _offers(self, snapshot: Snapshot | Offers, begun: float, member: Member | None) -> Iterator[Record]:
         """The candidates of a list, those last whose attempts have gone on since it was made.
 
         Nearly always somebody else has them. They are looked at closely only when nothing else is left, and
         the list is of now: in a document that git brought back, attempts stand still.
         """
-        for candidate in snapshot.candidates(self._who.agent, self._can, self._env, member):
+        candidates = snapshot.candidates(self._who.agent, self._can, self._env, member)
+        if isinstance(snapshot, Offers):  # they came with their leases
+            yield from candidates
+            return
+        for candidate in candidates:
             key = candidate.key
             if self._backend.attempt(key) > attempt_of(candidate.fields):
                 snapshot.gone.add(key)
@@ -256,8 +261,8 @@ class Taking:
         """The claim that an earlier call with the same operation id made, if it still stands."""
         if self._op is None:
             return None
-        for record in self._backend.list("task").records:
-            lease: Lease | None = self._backend.lease(record.key)
+        for record in self._queue.running():
+            lease: Lease | None = record.lease or self._backend.lease(record.key)
             holder = lease.holder if lease else None
             mine = holder and (holder.agent, holder.session) == (self._who.agent, self._who.session)
             if lease and lease.did(self._op) and mine:

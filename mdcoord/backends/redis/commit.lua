@@ -39,7 +39,16 @@ local gone = away(true)
 if gone then return gone end
 if not good then return {time[1], time[2], 0, found} end
 
-while place <= #ARGV do redis.call(words()) end
+-- RELEASE moves what waits in a set into a sorted set.
+local function run(command, key, ...)
+  if command ~= 'RELEASE' then return redis.call(command, key, ...) end
+  for _, member in ipairs(redis.call('SMEMBERS', key)) do
+    redis.call('ZADD', ..., cjson.decode(member).priority, member)
+  end
+  redis.call('DEL', key)
+end
+
+while place <= #ARGV do run(words()) end
 if ARGV[3] == 'put' then
   redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[2]), ARGV[2])
 elseif ARGV[3] == 'drop' then

@@ -156,8 +156,8 @@ class Documents:
 
     def overwriting(self, key: Key, text: bytes) -> Step:
         """Put a text there, whatever is there now."""
-        step = Step(key=key)
-        self._replace(step, key, text, None, self.fields(key, text))
+        step, before = Step(key=key), self.look(key)[0]
+        self._replace(step, key, text, self.fields(key, before), self.fields(key, text))
         return step
 
     def removal(self, key: Key, raw: Raw) -> Step:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, Self
@@ -12,8 +13,11 @@ from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Link, Script
 from mdcoord.errors import Busy
 
-HELD: Final = 60.0
+HELD = 10.0
 """Seconds for which a move keeps others from writing unless it is said to go on: its process may be gone."""
+
+PAUSE: Final = 0.05
+"""Seconds between two looks whether another move is over."""
 
 _GATE = Script("gate")
 
@@ -25,13 +29,21 @@ class Gate:
         self._link = link
         self._keys = keys
         self._mine = "!" + os.urandom(8).hex()
+        self._kept = 0.0
 
     @contextmanager
-    def closed(self) -> Iterator[Self]:
-        """Keep everybody from writing until the end, unless the workspace has left. Raises Busy, Moved."""
-        found = self._say("", self._mine, HELD)
-        if found != self._mine:
-            raise moved_to(found) if not found.startswith("!") else _busy("somebody else is moving it")
+    def closed(self, wait: float) -> Iterator[Self]:
+        """Keep everybody from writing until the end, unless the workspace has left. Raises Busy, Moved.
+
+        A move that was killed is waited for until its time is over.
+        """
+        end = time.monotonic() + wait
+        while (found := self._say("", self._mine, HELD)) != self._mine:
+            if not found.startswith("!"):
+                raise moved_to(found)
+            if time.monotonic() > end:
+                raise _busy("somebody else is moving it")
+            time.sleep(PAUSE)
         try:
             yield self
         finally:
@@ -39,7 +51,9 @@ class Gate:
 
     def keep(self) -> None:
         """See `base.Gate`."""
-        self._require(self._mine, HELD)
+        if time.monotonic() - self._kept > HELD / 10:
+            self._require(self._mine, HELD)
+            self._kept = time.monotonic()
 
     def leave(self, place: str) -> None:
         """See `base.Gate`."""

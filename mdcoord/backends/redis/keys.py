@@ -8,6 +8,10 @@ lies beside it under `mdcoord:`.
 | `mdcoord:{kind}:{id}` | hash | a document: `text` (exact, the truth), `json` (its fields), `lease` |
 | `mdcoord:index:{kind}` | sorted set | the ids of a kind, by the revision of their last change |
 | `mdcoord:revision`, `mdcoord:removals:{kind}` | number | count changes and removals |
+| `mdcoord:alias:{kind}:{name}` | set | the ids of documents whose id field says another name |
+| `mdcoord:waiting:{task}`, `mdcoord:later` | set, sorted set | tasks that wait for another, or a time |
+| `mdcoord:running`, `mdcoord:tally` | set, hash | the ids of tasks in progress; how many have which status |
+| `mdcoord:offered` | hash, expires | whom a pending task was offered a moment ago |
 | `mdcoord:archive` | hash | archived documents by their name there |
 | `mdcoord:memos:{topic}` | hash | memos by name, as JSON |
 | `mdcoord:channels` | hash | how many events of each channel are in its archive |
@@ -19,7 +23,7 @@ lies beside it under `mdcoord:`.
 | `agents:registry` | hash | the fields of every agent, as JSON |
 | `task:claim:{id}` | string, expires | who has a task, as JSON |
 | `agent:tasks:{agent}` | set | the ids of the tasks that an agent has |
-| `tasks:priority_queue` | sorted set | the pending tasks by priority |
+| `tasks:priority_queue` | sorted set | pending tasks, as JSON with their `id`, by priority |
 | `{channel}:events` | pub/sub | each event as it is published, as JSON |
 | `events:{channel}:history`, `…:archive` | list | its events, newest first; those that were rotated |
 | `metrics:agents:completions`, `metrics:agents:stats:{agent}` | sorted set, hash | ends of tasks; sums |
@@ -50,6 +54,10 @@ class Keys:
         self.channels = f"{own}channels"
         self.registry = f"{prefix}agents:registry"
         self.queue = f"{prefix}tasks:priority_queue"
+        self.later = f"{own}later"
+        self.offered = f"{own}offered"
+        self.running = f"{own}running"
+        self.tally = f"{own}tally"
         self.completions = f"{prefix}metrics:agents:completions"
         self._coord = coord = f"{prefix}{coord.rstrip(':')}:"
         self.timeline = f"{coord}timeline"
@@ -75,6 +83,14 @@ class Keys:
     def memos(self, topic: str) -> str:
         """The memos of a topic."""
         return f"{self._own}memos:{topic}"
+
+    def alias(self, kind: str, name: str) -> str:
+        """The ids of the documents of a kind whose id field gives them this name."""
+        return f"{self._own}alias:{kind}:{name}"
+
+    def waiting(self, task: str) -> str:
+        """The tasks that wait until a task is completed."""
+        return f"{self._own}waiting:{task}"
 
     def operation(self, op: str) -> str:
         """One write that is done."""

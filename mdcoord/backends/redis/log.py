@@ -1,6 +1,7 @@
 """Events: two lists a channel, its history and what was rotated out of it, both with the newest first.
 
-A cursor is the number of an event, counted from the first that the channel ever had.
+A cursor is the number of an event, counted from the first that the channel ever had, and its id: by that a
+cursor is known that was made where the channel lived before.
 """
 
 from __future__ import annotations
@@ -15,13 +16,19 @@ from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Link, Script
 from mdcoord.backends.redis.sight import dump
 from mdcoord.errors import NotFound, UsageError
-from mdcoord.formats.eventlog import channel_name, render_event
+from mdcoord.formats.eventlog import channel_name, identity_of, render_event
 
 PAGE: Final = 1000
 """Events read or moved by one script."""
 
 REMEMBERED: Final = 64
 """An append that repeats the id of one of this many newest events adds nothing."""
+
+START: Final = "="
+"""Instead of an id: the cursor is the place after so many events."""
+
+BEFORE: Final = "-"
+"""What stands there in a cursor of a Markdown log that tells a place, too, but counts bytes."""
 
 _APPEND, _TAIL, _ROTATE = Script("away", "append"), Script("away", "tail"), Script("away", "rotate")
 
@@ -66,12 +73,35 @@ class EventLog:
     def tail(self, channel: str, after: str | None, limit: int | None) -> Iterator[Event]:
         """See `Backend.tail`."""
         channel = channel_name(channel)
-        first = "" if after is None else _number(channel, after)
-        total, begin, page = self._page(channel, first, PAGE if limit is None else min(PAGE, max(limit, 0)))
-        if first != "" and int(first) > total:
-            raise _no_cursor(channel, str(after))
+        count = PAGE if limit is None else min(PAGE, max(limit, 0))
+        if after is None:
+            total, begin, page = self._page(channel, "", count)
+        else:
+            total, begin, page = self._after(channel, after, count)
         end = total if limit is None else min(total, begin + max(limit, 0))
         return self._onward(channel, begin, end, page)
+
+    def _after(self, channel: str, cursor: str, count: int) -> tuple[int, int, list[bytes]]:
+        number, id = _parsed(channel, cursor)
+        if id == START:
+            total, begin, page = self._page(channel, number, count)
+            if number > total:
+                raise _no_cursor(channel, cursor)
+            return total, begin, page
+        if id == BEFORE:
+            return self._page(channel, 0, count)  # which place that was is not known any more
+        total, begin, page = self._page(channel, max(number - 1, 0), count + 1)
+        if page and json.loads(page[0])["id"] == id:
+            return total, begin + 1, page[1:]
+        found = self._search(channel, id)
+        if not found:
+            raise _no_cursor(channel, cursor)
+        return self._page(channel, found, count)
+
+    def _search(self, channel: str, id: str) -> int:
+        """The number of the newest event that has this id, 0 where none has."""
+        same = (number for number, event in enumerate(self.history(channel), 1) if _is(event, id))
+        return max(same, default=0)
 
     def last(self, channel: str, count: int) -> Sequence[Event]:
         """See `Backend.last`."""
@@ -83,7 +113,7 @@ class EventLog:
     def start(self, channel: str) -> str:
         """See `Backend.start`."""
         name = channel_name(channel)
-        return f"{name}:{int(self._link.call('HGET', self._keys.channels, name) or 0)}"
+        return f"{name}:{int(self._link.call('HGET', self._keys.channels, name) or 0)}:{START}"
 
     def channels(self) -> Sequence[str]:
         """The names of all channels, sorted."""
@@ -132,15 +162,20 @@ def _stored(id: str, name: str, time: str, data: Mapping[str, Any], text: str | 
 
 def _event(channel: str, number: int, stored: bytes) -> Event:
     found = json.loads(stored)
-    cursor, text = f"{channel}:{number}", found.get("text")
+    cursor, text = f"{channel}:{number}:{found['id']}", found.get("text")
     return Event(found["id"], found["event"], found["timestamp"], found["data"], cursor, text)
 
 
-def _number(channel: str, cursor: str) -> int:
-    name, _, number = cursor.rpartition(":")
-    if name != channel or not (number.isascii() and number.isdecimal()) or len(number) > 15:
+def _is(event: Event, id: str) -> bool:
+    return identity_of(event.id) == identity_of(id)
+
+
+def _parsed(channel: str, cursor: str) -> tuple[int, str]:
+    name, _, rest = cursor.partition(":")
+    number, _, id = rest.partition(":")
+    if name != channel or not (number.isascii() and number.isdecimal()) or len(number) > 18 or not id:
         raise _no_cursor(channel, cursor)
-    return int(number)
+    return int(number), id
 
 
 def _no_cursor(channel: str, cursor: str) -> UsageError:

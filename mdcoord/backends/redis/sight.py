@@ -12,11 +12,16 @@ from typing import Any, Final
 
 from mdcoord.backends.redis.commits import Step
 from mdcoord.backends.redis.keys import Keys
+from mdcoord.errors import UsageError
 from mdcoord.host import seconds_of
-from mdcoord.model import Key, Value
+from mdcoord.model import ID_FIELD, Key, Value
 from mdcoord.rules.addressing import ALL, is_pending, recipient_of
 from mdcoord.rules.leases import Lease
-from mdcoord.rules.standing import status_of
+from mdcoord.rules.readiness import DONE, OPEN, status_for_others
+from mdcoord.rules.standing import IN_PROGRESS, status_of
+
+MOST: Final = 1e15
+"""No priority is told from others beyond this."""
 
 STATUS_EXPIRES: Final = 3600
 """Seconds after which `agents:status:…` of a silent agent is gone."""
@@ -48,6 +53,11 @@ class Sight:
             step.do("HDEL", self._keys.document(key), "json")
         else:
             step.do("HSET", self._keys.document(key), "json", dump(after))
+        old, new = alias_of(key, before), alias_of(key, after)
+        if old != new:
+            for command, alias in (("SREM", old), ("SADD", new)):
+                if alias is not None:
+                    step.do(command, self._keys.alias(key.kind, alias), key.id)
         if key.kind != "agent" and self._has_json:
             self._json(step, self._keys.json(key), after)
         if key.kind in self._kinds:
@@ -104,12 +114,30 @@ class Sight:
 
     def _task(self, step: Step, name: str, before: Fields, after: Fields) -> None:
         was, now = (None if fields is None else status_of(fields) for fields in (before, after))
-        if now == "pending" and after is not None:
-            step.do("ZADD", self._keys.queue, _number(after.get("priority")), name)
-        elif was in ("pending", None) or after is None:
-            step.do("ZREM", self._keys.queue, name)
-        if before is not None and after is not None and was == "in_progress" != now:
+        if was != now:
+            for status, change in ((was, -1), (now, 1)):
+                if status is not None:
+                    step.do("HINCRBY", self._keys.tally, status, change)
+        self._queue(step, name, before, after)
+        if (now == IN_PROGRESS) != (was == IN_PROGRESS):
+            step.do("SADD" if now == IN_PROGRESS else "SREM", self._keys.running, name)
+        if before is not None and after is not None and was == IN_PROGRESS != now:
             self._ended(step, name, before, after)
+
+    def _queue(self, step: Step, name: str, before: Fields, after: Fields) -> None:
+        old, new = (
+            in_queue(name, fields) if fields is not None and status_of(fields) in OPEN else None
+            for fields in (before, after)
+        )
+        if old and (new is None or new[1] != old[1]):
+            step.do("ZREM", self._keys.queue, old[1])
+            step.do("ZREM", self._keys.later, old[1])
+            step.do("HDEL", self._keys.offered, old[1])
+        if new:
+            step.do("ZADD", self._keys.queue, *new)
+        if after is not None and _done(after) and not (before is not None and _done(before)):
+            for other in {name, alias_of(Key("task", name), after) or name}:
+                step.do("RELEASE", self._keys.waiting(other), self._keys.queue)
 
     def _ended(self, step: Step, name: str, before: Mapping[str, Value], after: Mapping[str, Value]) -> None:
         """Count an attempt that ended well or badly, for who held it."""
@@ -154,6 +182,30 @@ class Sight:
                 step.do("RPUSH", waiting, name)
 
 
+def in_queue(name: str, fields: Mapping[str, Value]) -> tuple[float, str]:
+    """The score and the member by which a task stands in the queue, in the order of `readiness.rank`."""
+    priority = _number(fields.get("priority"))
+    age = {"created_at": str(fields.get("created_at") or ""), "id": name, "priority": priority}
+    return priority, dump({**age, "type": fields.get("type")})
+
+
+def alias_of(key: Key, fields: Fields) -> str | None:
+    """The name that the id field of a document gives it, where that is another than its own."""
+    value = None if fields is None else fields.get(ID_FIELD[key.kind])
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        return None
+    try:
+        name = Key.of(key.kind, str(value)).id
+    except UsageError:
+        return None
+    return None if name == key.id else name
+
+
+def _done(fields: Mapping[str, Value]) -> bool:
+    """Whether tasks that depend on this one may begin."""
+    return status_for_others(fields) in DONE
+
+
 def _recipient(fields: Fields) -> str:
     return (recipient_of(fields) if fields is not None else None) or ALL
 
@@ -167,4 +219,4 @@ def _failed(before: Mapping[str, Value], after: Mapping[str, Value]) -> bool:
 
 def _number(value: Any) -> float:
     known = isinstance(value, int | float) and not isinstance(value, bool) and value == value
-    return float(value) if known else 0.0
+    return max(-MOST, min(MOST, float(value))) if known else 0.0

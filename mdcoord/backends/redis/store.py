@@ -25,6 +25,7 @@ from mdcoord.backends.base import (
     Event,
     Listing,
     Revise,
+    Shelf,
     Unreadable,
     archive_names,
     random_name,
@@ -50,6 +51,7 @@ from mdcoord.backends.redis.link import Link
 from mdcoord.backends.redis.listing import Listings
 from mdcoord.backends.redis.log import EventLog
 from mdcoord.backends.redis.recent import Recent
+from mdcoord.backends.redis.shelf import RedisShelf
 from mdcoord.backends.redis.sight import Sight, dump
 from mdcoord.backends.redis.turns import Turns
 from mdcoord.errors import Busy, NotFound
@@ -92,6 +94,7 @@ class RedisBackend(Backend):
         self._listings = Listings(link, keys, self._documents.listed)
         self._log = EventLog(link, keys)
         self._recent = Recent()
+        self._me = os.urandom(6).hex()
         self._turns = Turns()
         self._faster = 0
 
@@ -109,6 +112,13 @@ class RedisBackend(Backend):
 
     def text(self, key: Key) -> str:
         return decode(there(key, self._documents.look(key)[0]), where=key.name)
+
+    def shelf(self) -> Shelf:
+        return RedisShelf(self._link, self._keys, self._documents, self._recent, self._me)
+
+    def _named(self, key: Key) -> Sequence[Key]:
+        names = self._link.call("SMEMBERS", self._keys.alias(key.kind, key.id))
+        return [Key(key.kind, name) for name in sorted(name.decode() for name in names)]
 
     def exists(self, key: Key) -> bool:
         return bool(self._link.call("HEXISTS", self._keys.document(key), "text"))
@@ -270,7 +280,7 @@ class RedisBackend(Backend):
         return self._documents.marks(kind)
 
     def moving(self, wait: float = DEFAULT_WAIT) -> AbstractContextManager[Gate]:
-        return Gate(self._link, self._keys).closed()
+        return Gate(self._link, self._keys).closed(wait)
 
     def arrive(self) -> None:
         self._link.call("DEL", self._keys.away)

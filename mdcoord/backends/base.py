@@ -17,7 +17,6 @@ stays right without it.
 
 from __future__ import annotations
 
-import base64
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +39,8 @@ May raise to refuse.
 
 Revise = Callable[[Value], Value]
 """Looks at a memo, under its lock (None: there is none), and returns what it is to be (None: none)."""
+
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 DEFAULT_WAIT: Final = 10.0
 """Seconds that a write waits for a lock before it raises Busy."""
@@ -487,5 +488,5 @@ def _stays(backend: Backend) -> UsageError:
 
 
 def random_name() -> str:
-    """A short name for a new document."""
-    return base64.b32encode(os.urandom(5)).decode().lower()
+    """A name for a new document: short, and clashing with none that was made elsewhere at the same time."""
+    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in os.urandom(8))

@@ -117,8 +117,9 @@ def _fields(text: str) -> dict[str, Any]:
     return Document.parse("---\n" + text + "\n" * (not text.endswith("\n")) + "---\n").fields
 
 
+# Most projects have no configuration: `re` compiles each when it is first used.
 _VALUE = r"""(?:"[^"\\]*"|'[^']*'|[^\s'"#|>&*!{}[\]][^'"#]*)"""
-_CODE = re.compile(rf" *(?:[\w-]+:(?: +{_VALUE})?|- +{_VALUE})")
+_CODE = rf" *(?:[\w-]+:(?: +{_VALUE})?|- +{_VALUE})"
 """A key, a key with its value or an item of a list, on one line."""
 
 
@@ -131,7 +132,7 @@ def _fields_without_comments(text: str) -> dict[str, Any] | None:
     code = []
     for line in text.split("\n"):
         bare = "" if line.lstrip(" ").startswith("#") else line.partition(" #")[0].rstrip(" ")
-        if _CODE.fullmatch(bare):
+        if re.fullmatch(_CODE, bare):
             code.append(bare)
         elif bare:
             return None
@@ -156,16 +157,16 @@ def _toml(path: str, text: str) -> Source:
     return Source(path, content if isinstance(content, dict) else {}, lines)
 
 
-_YAML_KEY = re.compile(r"""( *)("[^"]*"|'[^']*'|[^\s#'"\[{:-][^:#]*?)\s*:(?=\s|$)""")
+_YAML_KEY = r"""( *)("[^"]*"|'[^']*'|[^\s#'"\[{:-][^:#]*?)\s*:(?=\s|$)"""
 _TOML_NAME = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
-_TOML_KEY = re.compile(rf"""\s*(\[?)\s*({_TOML_NAME}(?:\s*\.\s*{_TOML_NAME})*)\s*(?:\]|=)""")
+_TOML_KEY = rf"""\s*(\[?)\s*({_TOML_NAME}(?:\s*\.\s*{_TOML_NAME})*)\s*(?:\]|=)"""
 
 
 def _yaml_lines(text: str) -> dict[Keys, int]:
     lines: dict[Keys, int] = {}
     above: list[tuple[int, str]] = []
     for number, line in enumerate(text.split("\n"), 1):
-        if found := _YAML_KEY.match(line):
+        if found := re.match(_YAML_KEY, line):
             indent = len(found[1])
             above = [key for key in above if key[0] < indent]
             above.append((indent, found[2].strip("\"'")))
@@ -177,7 +178,7 @@ def _toml_lines(text: str) -> dict[Keys, int]:
     lines: dict[Keys, int] = {}
     table: Keys = ()
     for number, line in enumerate(text.split("\n"), 1):
-        if found := _TOML_KEY.match(line):
+        if found := re.match(_TOML_KEY, line):
             keys = tuple(name.strip("\"'") for name in re.findall(_TOML_NAME, found[2]))
             if found[1]:
                 table, keys = keys, ()

@@ -53,7 +53,7 @@ def key_for(label: str) -> str:
 
 _WORD = re.compile(r"[^\W_]+")
 _PLAIN_KEY = re.compile(r"[^\W_]+(_[^\W_]+)*")
-_VERBATIM_KEY = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\"`*<>\\]+")
+_VERBATIM_KEY = r"[^\s\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\"`*<>\\]+"
 
 
 def _titled(key: str) -> str:
@@ -69,7 +69,7 @@ def _titled(key: str) -> str:
 
 
 def _quoted_key(key: str) -> str:
-    if all(_VERBATIM_KEY.fullmatch(word) for word in key.split(" ")):
+    if all(re.fullmatch(_VERBATIM_KEY, word) for word in key.split(" ")):
         return f"`{key}`"
     text = json.dumps(key)
     for risky in "`*<>":
@@ -123,7 +123,7 @@ def one_line_json(value: Any) -> str:
 
 def guard_json(text: str) -> str:
     """Escape in JSON text what would mean something outside of it (all of it can only be inside strings)."""
-    text = _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    text = re.sub(_UNSAFE_IN_JSON, lambda match: f"\\u{ord(match[0]):04x}", text)
     return text.replace("<!--", "\\u003c!--").replace("-->", "--\\u003e")
 
 
@@ -131,18 +131,18 @@ _CONSTANTS: dict[str, Any] = {NOTHING: None, "n/a": None, YES: True, NO: False, 
 _DIGITS = frozenset("-0123456789")
 _JSON_STARTS = frozenset('"[{')
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_NOT_ONE_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|<!--|-->")
-_PATH = re.compile(
+_UNSAFE_IN_JSON = r"[\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+_NOT_ONE_LINE = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|<!--|-->"
+_PATH = (
     r"(~|\.{0,2})/[\w.@+=/-]+"  # /a, ./a, ../a, ~/a
     r"|[\w.@+=-]+(/[\w.@+=-]+)*/([\w.@+=-]*[\w@+=-]\.[A-Za-z]\w*)?"  # a folder with its slash, a/b.ext
 )
 
 
 def _format_text(text: str) -> str:
-    if not text or _NOT_ONE_LINE.search(text) or text != text.strip() or parse_value(text) is not text:
+    if not text or re.search(_NOT_ONE_LINE, text) or text != text.strip() or parse_value(text) is not text:
         return one_line_json(text)
-    return f"`{text}`" if "/" in text and len(text) <= 300 and _PATH.fullmatch(text) else text
+    return f"`{text}`" if "/" in text and len(text) <= 300 and re.fullmatch(_PATH, text) else text
 
 
 def _number(text: str) -> Any:
@@ -233,7 +233,7 @@ def parse_timestamp(text: str) -> str | None:
     without a zone is taken as UTC, as all times of a workspace are. A date alone is no moment.
     """
     text = text.strip()
-    if not _MOMENT.fullmatch(text):
+    if not re.fullmatch(_MOMENT, text):
         return None
     try:
         moment = datetime.fromisoformat(text)
@@ -256,22 +256,23 @@ def seconds_between(start: Any, end: Any) -> float | None:
     return seconds if seconds >= 0 else None
 
 
-def _short(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+def _short(pattern: str, text: str) -> re.Match[str] | None:
     """A match of the whole text; a long one is none of these, and would keep the patterns busy for hours."""
     text = text.strip()
-    return pattern.fullmatch(text) if len(text) <= 80 else None
+    return re.fullmatch(pattern, text) if len(text) <= 80 else None
 
 
-_PERCENT = re.compile(r"~?\s*(-?[0-9]{1,15}(?:\.[0-9]{1,15})?)\s*%")
-_PROGRESS = re.compile(
+# Most commands parse none of these: `re` compiles each when it is first used.
+_PERCENT = r"~?\s*(-?[0-9]{1,15}(?:\.[0-9]{1,15})?)\s*%"
+_PROGRESS = (
     r"(~?\s*-?[0-9]{1,15}(?:\.[0-9]{1,15})?\s*%)?\s*"
     r"(?:\(?\s*([0-9]{1,15})\s*/\s*([0-9]{1,15})(?:\s+[\w ]*)?\)?)?"
 )
-_DURATION = re.compile(
+_DURATION = (
     r"~?\s*(?:([0-9]{1,9})\s*d)?\s*(?:([0-9]{1,9})\s*h)?\s*(?:([0-9]{1,9})\s*m)?"
     r"\s*(?:([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*s)?"
 )
-_MOMENT = re.compile(
+_MOMENT = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,6})?)?"
     r"\s?(Z|[+-][0-9]{2}:?[0-9]{2})?"
 )

@@ -15,7 +15,7 @@ from typing import Any
 from mdcoord.formats.labels import NO, NOTHING, YES, guard_json, label_for, one_line_json
 
 _LINE_BREAK = re.compile(r"\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL = r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]"
 _BLOCK_START = re.compile(
     r"#{1,6}(?=\s|$)|>|[-+*](?=\s|$)|~~~|\||<|\[[^\]]*\]:|=+$|([-*_])(\s*\1){2,}$"  # CommonMark, GFM
 )
@@ -53,7 +53,8 @@ def block(value: Any) -> str:
     if not isinstance(value, str) or not _LINE_BREAK.search(value.strip()):
         return item(value)
     lines = _LINE_BREAK.split(_without_comments(value.strip("\r\n")))
-    return "\n".join(f"> {_CONTROL.sub('�', line)}".rstrip().replace("```json", "``` json") for line in lines)
+    shown = (re.sub(_CONTROL, "�", line) for line in lines)
+    return "\n".join(f"> {line}".rstrip().replace("```json", "``` json") for line in shown)
 
 
 def code(value: Any) -> str:
@@ -113,7 +114,7 @@ def _is_flat_row(row: Any) -> bool:
 
 
 def _flattened(text: str) -> str:
-    text = _CONTROL.sub("�", _LINE_BREAK.sub(" ", text))
+    text = re.sub(_CONTROL, "�", _LINE_BREAK.sub(" ", text))
     return _without_comments(text).replace("```", "\\`\\`\\`").strip()
 
 

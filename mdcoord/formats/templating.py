@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_TEMPLATE_BYTES: Final = 256 * 1024
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_NAME = r"[a-z0-9][a-z0-9._-]*"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -51,7 +51,7 @@ class Templates:
         """Whether there is a template for this view."""
         from mdcoord.formats.packaged import PACKAGED
 
-        return name in PACKAGED or bool(_NAME.fullmatch(name) and self.overridden(name))
+        return name in PACKAGED or bool(re.fullmatch(_NAME, name) and self.overridden(name))
 
     def render(self, name: str, fields: Mapping[str, Any]) -> str:
         """The content of view `name`: lines that all end in a line feed. Raises TemplateFailed."""
@@ -67,7 +67,7 @@ class Templates:
 
     def source(self, file_name: str) -> tuple[str, str]:
         """Path and text of the template in effect. Raises TemplateFailed when there is none to read."""
-        if _NAME.fullmatch(file_name):
+        if re.fullmatch(_NAME, file_name):
             for folder in (*self._search, packaged_folder()):
                 path = os.path.join(folder, file_name)
                 if os.access(path, os.F_OK):

@@ -9,10 +9,10 @@ from typing import Final
 UNITS: Final = {"w": 604800.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 """Seconds in one unit of a duration."""
 
+# Most commands need none of these: `re` compiles each when it is first used.
 _PART = r"([0-9]+(?:\.[0-9]+)?)\s*(ms|[wdhms])"
-_PARTS = re.compile(_PART)
-_DURATION = re.compile(rf"\s*(?:{_PART}\s*)+")
-_SECONDS = re.compile(r"\s*[0-9]+(?:\.[0-9]+)?\s*")
+_DURATION = rf"\s*(?:{_PART}\s*)+"
+_SECONDS = r"\s*[0-9]+(?:\.[0-9]+)?\s*"
 
 
 def instant(text: str) -> float | None:
@@ -32,8 +32,8 @@ def instant(text: str) -> float | None:
 
 def duration(text: str) -> float | None:
     """Seconds of `30s`, `1h30m`, `24h`, `7d` or of a plain number; None when the text is no duration."""
-    if _SECONDS.fullmatch(text):
+    if re.fullmatch(_SECONDS, text):
         return float(text)
-    if not _DURATION.fullmatch(text):
+    if not re.fullmatch(_DURATION, text):
         return None
-    return sum(float(number) * UNITS[unit] for number, unit in _PARTS.findall(text))
+    return sum(float(number) * UNITS[unit] for number, unit in re.findall(_PART, text))

@@ -16,7 +16,7 @@ from mdcoord.model import Change, Path, Record, Value
 FIELD: Final = "acceptance"
 REQUIRED: Final = "require_acceptance"
 
-_BOX: Final = re.compile(r"\[([ xX])\]\s+(?=\S)")
+_BOX: Final = r"\[([ xX])\]\s+(?=\S)"
 
 
 class Criterion(NamedTuple):
@@ -83,7 +83,7 @@ def _criterion(number: int, item: Any) -> Criterion:
         text = item.get("text") or item.get("title") or "; ".join(f"{k}: {v}" for k, v in item.items())
         return Criterion(number, str(text), item.get("done") is True, by and str(by), at and str(at))
     text = str(item)
-    box = _BOX.match(text)
+    box = re.match(_BOX, text)
     return Criterion(number, text[box.end() :], box[1] != " ") if box else Criterion(number, text)
 
 

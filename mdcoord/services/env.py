@@ -27,7 +27,7 @@ class Team(NamedTuple):
     strategy: str = "skill_based"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Env:
     """One caller on one backend.
 

@@ -47,7 +47,7 @@ class _Line:
         self.front = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Snapshot:
     """One listing. `made` and `until` are seconds on this process's clock; see `fresh`.
 

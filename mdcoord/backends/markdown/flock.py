@@ -12,7 +12,6 @@ import errno
 import fcntl
 import io
 import os
-import random
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -78,7 +77,7 @@ class Lock:
                 _count(self.wait)
             if now >= deadline:
                 raise _busy(self.path, self.name, self.wait)
-            time.sleep(min(pause * (0.5 + random.random()), deadline - now))
+            time.sleep(min(pause * (0.5 + os.urandom(1)[0] / 256), deadline - now))
             waited = self.wait - (deadline - now)
             pause = _FIRST_PAUSE if waited > _LONG_WAIT else min(pause * 2, _LONGEST_PAUSE)
 

@@ -24,7 +24,7 @@ from mdcoord.rules.leases import Lease
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
-_ATTEMPT: Final = re.compile(rb'\{"v":(?:"\w*"|null),"lease":\{"attempt":(\d+),')
+_ATTEMPT: Final = rb'\{"v":(?:"\w*"|null),"lease":\{"attempt":(\d+),'
 
 _PATIENCE: Final = 0.5
 """Seconds for which an unreadable file that is younger than two seconds is taken to be half saved."""
@@ -97,7 +97,7 @@ class Reader:
     def attempt(self, key: Key) -> int:
         """The number of the last claim, without a look at the rest of the state."""
         line = self._files.peek(key.name)
-        if found := _ATTEMPT.match(line):
+        if found := re.match(_ATTEMPT, line):
             return int(found[1])
         lease = State.parse(line).lease
         return lease.attempt if lease else 0

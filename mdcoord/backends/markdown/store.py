@@ -7,11 +7,10 @@ Documents are read by `reader`, which merges stale saves, and written by `writer
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from mdcoord.backends.base import (
     DEFAULT_WAIT,
@@ -24,6 +23,7 @@ from mdcoord.backends.base import (
     Revise,
     Unreadable,
     archive_name,
+    random_name,
 )
 from mdcoord.backends.markdown import flock
 from mdcoord.backends.markdown.catalog import Catalog
@@ -60,8 +60,6 @@ from mdcoord.rules.leases import Lease
 
 if TYPE_CHECKING:
     from mdcoord.backends.markdown.log import EventLog
-
-_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 class MarkdownBackend(Backend):
@@ -130,7 +128,7 @@ class MarkdownBackend(Backend):
         self._prepare()
         key = Key.of(kind, name) if name is not None else None
         while True:
-            chosen = key or Key(kind, random_id())
+            chosen = key or Key(kind, random_name())
             draft = self._scribe.create(chosen, fields, body)
             try:
                 with self._files.lock(chosen.name, DEFAULT_WAIT) as lock:
@@ -403,11 +401,6 @@ class MarkdownBackend(Backend):
         if not self._prepared:
             self._files.prepare()
             self._prepared = True
-
-
-def random_id() -> str:
-    """A new id: short, and clashing with none that was made elsewhere at the same time."""
-    return "".join(random.SystemRandom().choices(_ALPHABET, k=8))
 
 
 def not_archived(name: str, path: str) -> NotFound:

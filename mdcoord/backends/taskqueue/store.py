@@ -15,13 +15,13 @@ from itertools import count
 from math import inf
 from typing import Any, Final, TypeVar
 
-from mdcoord.backends.base import DEFAULT_WAIT, Backend, Copy, Decide, Listing, Unreadable
+from mdcoord.backends.base import DEFAULT_WAIT, Backend, Copy, Decide, Listing, Unreadable, random_name
 from mdcoord.backends.markdown.copying import archived_key
 from mdcoord.backends.markdown.flock import Lock
 from mdcoord.backends.markdown.history import version_of
 from mdcoord.backends.markdown.home import here, here_to_the_end
 from mdcoord.backends.markdown.reader import State
-from mdcoord.backends.markdown.store import MarkdownBackend, not_archived, random_id
+from mdcoord.backends.markdown.store import MarkdownBackend, not_archived
 from mdcoord.backends.markdown.writer import require, taken
 from mdcoord.backends.taskqueue.entry import Entry, Wanted, wanted_for
 from mdcoord.backends.taskqueue.queue import Queue
@@ -109,7 +109,7 @@ class TaskQueueBackend(MarkdownBackend):
         if kind != "task":
             return super().create(kind, fields, body=body, name=name)
         while True:
-            key = Key.of(kind, name if name is not None else random_id())
+            key = Key.of(kind, name if name is not None else random_name())
             draft = self._scribe.create(key, fields, body)
             try:
                 with self._locked(key) as lock:

@@ -39,14 +39,16 @@ class _Unknown(Exception):
     """The text is outside of the subset."""
 
 
+# `re` compiles these when they are first used: most documents need none of them.
+
 # Control characters, line breaks of YAML 1.1, surrogates and byte order marks are nowhere in the subset.
-_ODD = re.compile("[\x00-\x09\x0b-\x1f\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-_KEY = re.compile(r"(?:[A-Za-z_][\w.-]*(?: [\w.-]+)*|\"[^\"\\]+\")\Z", re.ASCII)
-_DOUBLE = re.compile(r'"(?:[^"\\]|\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4}))*"\Z')
-_SINGLE = re.compile(r"'((?:[^']|'')*)'\Z")
+_ODD = "[\x00-\x09\x0b-\x1f\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]"
+_KEY = r"(?a:(?:[A-Za-z_][\w.-]*(?: [\w.-]+)*|\"[^\"\\]+\")\Z)"
+_DOUBLE = r'"(?:[^"\\]|\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4}))*"\Z'
+_SINGLE = r"'((?:[^']|'')*)'\Z"
 _WORD = r"[\w./][\w./+-]*(?:\ [\w./][\w./+-]*)*"
 _WORDS = re.compile(rf"\[{_WORD}(?:,\ {_WORD})*\]\Z", re.ASCII | re.VERBOSE)
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_SURROGATE = r"\\u[dD][89a-fA-F]"
 
 _learned: dict[str, _Line] = {}
 _MOST_LEARNED: Final = 4096
@@ -175,7 +177,7 @@ def _literal(lines: list[str], at: int, column: int, header: str) -> tuple[str, 
 
 def _is_odd(source: str) -> bool:
     # The first test is fast and says no too often: it takes joiners inside of emoji for odd.
-    return not source.replace("\n", "").isprintable() and _ODD.search(source) is not None
+    return not source.replace("\n", "").isprintable() and re.search(_ODD, source) is not None
 
 
 def _learn(text: str) -> _Line:
@@ -193,7 +195,7 @@ def _learn(text: str) -> _Line:
     line: _Line
     if len(key) > MAX_KEY:
         colon = ""
-    if not colon or not ((key.isidentifier() and key.isascii()) or _KEY.match(key)):
+    if not colon or not ((key.isidentifier() and key.isascii()) or re.match(_KEY, key)):
         line = (column, hyphen, None, *_value(rest))
     elif value:
         line = (column, hyphen, key.strip('"'), *_value(value))
@@ -214,7 +216,7 @@ def _value(text: str) -> tuple[int, Any]:
     if first == '"':
         if "\\" not in text and text.find('"', 1) == len(text) - 1:
             return _VALUE, text[1:-1]
-        if not _DOUBLE.match(text):
+        if not re.match(_DOUBLE, text):
             raise _Unknown
         return _VALUE, json.loads(text)
     if first == "[" or first == "{":
@@ -224,7 +226,7 @@ def _value(text: str) -> tuple[int, Any]:
             raise _Unknown
         return _LITERAL, text
     if first == "'":
-        single = _SINGLE.match(text)
+        single = re.match(_SINGLE, text)
         if single is None:
             raise _Unknown
         return _VALUE, single[1].replace("''", "'")
@@ -248,7 +250,7 @@ def _flow(text: str) -> str:
     """Brackets on one line as JSON text."""
     if _WORDS.match(text):
         return json.dumps([_resolved(word) for word in text[1:-1].split(", ")])
-    if len(text) > 1000 or _SURROGATE.search(text) or text.count("[") + text.count("{") > _FLOW_LEVELS:
+    if len(text) > 1000 or re.search(_SURROGATE, text) or text.count("[") + text.count("{") > _FLOW_LEVELS:
         raise _Unknown
     try:
         value = json.loads(

@@ -26,7 +26,7 @@ from mdcoord.rules.acceptance import REQUIRED, criteria
 from mdcoord.rules.gate import FIELD as GATE
 from mdcoord.rules.gate import REQUIRED as GATE_REQUIRED
 from mdcoord.rules.leases import Lease
-from mdcoord.rules.readiness import DONE, UNDONE
+from mdcoord.rules.readiness import DONE, OPEN, UNDONE
 from mdcoord.rules.standing import timeout_of
 from mdcoord.services.env import Env
 from mdcoord.services.notes import Contexts
@@ -247,9 +247,10 @@ def _attempts(task: Task) -> list[str]:
 def _commands(task: Task) -> list[tuple[str, str]]:
     """The commands by which whoever does it reports, each with what it is for."""
     name, token = task.id, "--token TOKEN"
+    claim = [(f"mdcoord task claim {name} --agent NAME", "make it yours")]
     gate = [(f"mdcoord quality run --task {name}", "check it; needed before it can be completed")]
     return [
-        (f"mdcoord task claim {name} --agent NAME", "make it yours, unless it is"),
+        *(claim if task.status in OPEN else []),
         (f"mdcoord task progress {name} 0.5 --log 'what is done' {token}", "how far it is"),
         *([(f"mdcoord task accept {name} 1 {token}", "a criterion is met")] if task.acceptance else []),
         *(gate if task.fields.get(GATE) == GATE_REQUIRED else []),

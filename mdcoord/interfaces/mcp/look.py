@@ -40,7 +40,7 @@ def coord_status(session: Session) -> Answer:
         "ready": found["ready"],
         "holding": [held(claim) for claim in session.held.values()],
     }
-    told = ("tasks", "claims", "agents", "waiting", "stale", "unreadable", "channels")
+    told = ("tasks", "claims", "agents", "waiting", "dead", "stale", "unreadable", "channels")
     return Answer(facts, preview(present({name: found.get(name) for name in told}), SHORT))
 
 

@@ -38,6 +38,7 @@ def claim(
 ) -> None:
     """Take a task: the best one that is ready, or the one named.
 
+    Without --can and without a registration you may have any; one that you name is yours whatever it needs.
     Keep its token, or stay in this terminal's session: what you do with the task next needs one of them.
     Exit code 5 when nothing is ready.
     """

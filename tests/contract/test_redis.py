@@ -19,6 +19,7 @@ from .machine import MachineContract
 from .memos import MemosContract
 from .moving import MovingContract
 from .planning import PlanningContract
+from .roundtrip import RoundTripContract
 from .suite import BackendContract, Factory
 
 NUMBERS = count()
@@ -40,6 +41,7 @@ class TestRedis(
     MachineContract,
     MemosContract,
     MovingContract,
+    RoundTripContract,
 ):
     @pytest.fixture
     def factory(self, server: Server) -> Factory:

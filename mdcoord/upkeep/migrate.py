@@ -102,10 +102,15 @@ class Migration:
         return self._done(counts=counts, dry_run=True)
 
     def run(self) -> Migrated:
-        """Move it. Raises AlreadyExists for a place that is somebody else's, Busy where a write does not end.
+        """Move it. Where it raises, the workspace stays where it is.
 
-        Also BackendUnavailable; in each case the workspace stays where it is.
+        Raises AlreadyExists for a place that is somebody else's, Busy while somebody else moves it or where a
+        write does not end, BackendUnavailable.
         """
+        with self._home.alone():
+            return self._run()
+
+    def _run(self) -> Migrated:
         if self._is_there() or self._has_left():
             return self._settled(already=True)
         set_aside = self._claim()
@@ -182,7 +187,6 @@ class Migration:
         what the server says.
         """
         if self._target.name == "redis":
-            self._target.keep(OWN, "from", lambda _: None)
             self._target.arrive()
             gate.leave(self._place)
             return
@@ -193,10 +197,9 @@ class Migration:
 
     def _settled(self, *, set_aside: tuple[str, ...] = (), already: bool = False) -> Migrated:
         """Do what follows from the move, and may be done again."""
-        if self._target.name == HERE:
-            if self._home.place() not in ("", HERE):
-                self._target.arrive()
-            self._target.keep(OWN, "from", lambda _: None)
+        if self._target.name == HERE and self._home.place() not in ("", HERE):
+            self._target.arrive()
+        self._target.keep(OWN, "from", lambda _: None)
         mode, said = self._target.name, self._config.mode
         if mode != said and (mode, said) != (HERE, "auto"):
             ConfigFile(self._root).set("coordination.mode", mode)

@@ -80,6 +80,11 @@ class Home:
         """Say where the workspace lives from now on, and why. Raises BackendUnavailable, NotDurable."""
         self._say(Said(place, reason))
 
+    def alone(self) -> Lock:
+        """The lock of who moves the workspace, from the first copy on. Raises Busy at once."""
+        self._files.prepare()
+        return Lock(os.path.join(self._files.state, "migration.lock"), "the migration", 0)
+
     def since(self) -> int:
         """What was changed later than this (a change time in nanoseconds) was changed after the move."""
         return self._look().since
@@ -94,8 +99,7 @@ class Home:
     def require_here(self) -> None:
         """Raise Moved when the workspace lives elsewhere."""
         place = self._look().place
-        here = place in ("", HERE) or place.partition(":")[0] == self._name
-        if not (here or self._ignored):
+        if place and place.partition(":")[0] != self._name and not self._ignored:
             raise moved_to(place)
 
     def writable(self) -> bool:

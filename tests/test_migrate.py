@@ -1,0 +1,464 @@
+"""Moving a workspace to Redis and back, while it is in use or after a move that was killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis_servers import Server, some_binary
+
+from mdcoord import Workspace
+from mdcoord.backends.markdown.home import Home
+from mdcoord.backends.markdown.store import MarkdownBackend
+from mdcoord.backends.redis import gate
+from mdcoord.backends.redis.store import RedisBackend
+from mdcoord.errors import AlreadyExists, BackendUnavailable, Moved, NotFound, UsageError
+from mdcoord.layout import state_folder
+from mdcoord.model import Key
+from mdcoord.upkeep import leftbehind, migrate, transfer
+
+NUMBERS = count()
+ODD = "---\r\n# mine\r\ntask_id: 'odd'\r\ntitle: x\r\nb: [2,  1]\r\n---\r\n\r\nMy  text, no end of line"
+BOLD = "# Task: Train\n\n**Task ID**: task-bold\n**Status**: PENDING\n\nMy *words*.\n"
+BROKEN = "---\na: [\n---\nnot closed\n"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    server = Server(some_binary())
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def url(server: Server) -> str:
+    return server.url(f"move{next(NUMBERS)}:")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
+    for name in ("MDCOORD_AGENT", "MDCOORD_SESSION", "MDCOORD_ROOT", "CLAUDE_INSTANCE_ID"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with Workspace.create(".", agent="ada", session="s1") as w:
+        fill(w)
+    return folder
+
+
+def root_of(project: Path) -> Path:
+    return project / ".claude/coordination"
+
+
+def fill(w: Workspace) -> None:
+    assert w.root is not None
+    for number in range(5):
+        w.tasks.create(f"Task {number}", id=f"t{number}", priority=number, body="For people.\n")
+    for name, text in (("odd", ODD), ("bold", BOLD)):
+        (w.root / f"task-{name}.md").write_bytes(text.encode())
+    w.agents.register("ada", can=["x"])
+    w.context.set("proj-domain", {"a": 1})
+    w.metrics.record("speed", loss=0.5)
+    w.progress.set("proj", phase="one")
+    w.messages.send("GENERAL", "hello", "to all")
+    for number in range(8):
+        w.events.publish("training", "step", number=number)
+    w.rotate("training", keep=5)
+    with (w.root / "events-training.md").open("a") as log:
+        log.write("\n## Event: noted\n**Time**: 2026-01-31T09:30:00Z\n**By**: me\n\nSome *prose*.\n")
+    with w.events.subscribe("training", consumer="reader", follow=False) as events:
+        assert [event["number"] for event in islice(events, 2)] == [3, 4]
+    w.tasks.create("Old", id="old")
+    w.tasks.claim("old", heartbeat=False).complete()
+    w.backend.archive(Key("task", "old"))
+
+
+def texts(root: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in root.glob("*-*.md")}
+
+
+def said(w: Workspace) -> dict[str, Any]:
+    """All that a workspace says, wherever it lives."""
+    kinds = ["agent", "task", "context", "metrics", "message", "progress"]
+    return {
+        "documents": {
+            record.key.name: (w.backend.text(record.key), w.backend.lease(record.key) is not None)
+            for kind in kinds
+            for record in w.backend.list(kind).records
+        },
+        "events": {
+            name: [
+                (event.id.split("-")[0], event.name, event.time, event.data) for event in w.backend.tail(name)
+            ]
+            for name in w.backend.channels()
+        },
+        "history": [event.id.split("-")[0] for event in w.backend.history("training")],
+        "consumers": [(one.channel, one.consumer, one.lag) for one in w.events.consumers()],
+        "presence": [(one.agent_id, one.presence) for one in w.messages.presence()],
+    }
+
+
+def test_there_and_back_byte_by_byte(project: Path, url: str) -> None:
+    root = root_of(project)
+    (root / "task-broken.md").write_bytes(BROKEN.encode())
+    os.utime(root / "task-broken.md", (1, 1))  # a young one could be half saved, so that readers would wait
+    before = texts(root)
+    with Workspace.open() as w:
+        wanted = said(w)
+    there = Workspace.migrate(url)
+    assert there.counts["task"] == 8
+    assert (there.target, there.left_out, there.set_aside) == (there.target, (), ())
+    assert texts(root) == {}
+    assert {
+        p.name: p.read_bytes() for p in (root / "archive/pre-redis").glob("*-*.md")
+    }.items() >= before.items()
+    with Workspace.open() as w:
+        assert w.backend.name == "redis"
+        assert said(w) == wanted
+        assert w.backend.text(Key("task", "broken")) == BROKEN
+    back = Workspace.migrate("markdown")
+    assert back.counts["task"] == 8
+    with Workspace.open() as w:
+        assert w.backend.name == "markdown"
+        assert said(w) == wanted
+    logs = {name for name in before if name.startswith("events-")}
+    assert {name: text for name, text in texts(root).items() if name not in logs} == {
+        name: text for name, text in before.items() if name not in logs
+    }
+    with Workspace.open() as w:
+        assert [Path(one.path).name for one in w.check()] == ["task-broken.md"]
+
+
+def test_a_log_that_was_never_rotated_comes_back_byte_by_byte(project: Path, url: str) -> None:
+    root = root_of(project)
+    with Workspace.open() as w:
+        for number in range(3):
+            w.events.publish("plain", "step", number=number, text="a\nb")
+    before = (root / "events-plain.md").read_bytes()
+    Workspace.migrate(url)
+    Workspace.migrate("markdown")
+    assert (root / "events-plain.md").read_bytes() == before
+
+
+def test_a_dry_run_counts_and_touches_nothing(project: Path, url: str) -> None:
+    root = root_of(project)
+    before = {p: p.read_bytes() for p in root.rglob("*") if p.is_file()}
+    published = len(_events(project))
+    found = Workspace.migrate(url, dry_run=True, archive=True)
+    assert found.dry_run
+    assert found.counts == {
+        "agent": 1, "task": 7, "context": 1, "metrics": 1, "message": 1, "progress": 1,
+        "events": published, "archived": 1,
+    }  # fmt: skip
+    assert {p: p.read_bytes() for p in root.rglob("*") if p.is_file()} == before
+    assert RedisBackend(url).channels() == []
+    done = Workspace.migrate(url, archive=True)
+    assert done.counts == found.counts
+
+
+def _events(project: Path) -> list[Any]:
+    with Workspace.open(project) as w:
+        return [event for name in w.backend.channels() for event in w.backend.history(name)]
+
+
+def test_archived_documents_come_along_on_request(project: Path, url: str) -> None:
+    Workspace.migrate(url, archive=True)
+    with Workspace.open() as w:
+        assert "task-old" in w.archived()
+        assert w.restore("task-old").key.id == "old"
+        w.archive(0)
+    assert (root_of(project) / "archive/pre-redis/task-old.md").exists()
+    Workspace.migrate("markdown")
+    with Workspace.open() as w:
+        assert "task-old" in w.archived()
+
+
+def test_with_keep_the_files_stay_and_are_no_truth(project: Path, url: str) -> None:
+    root = root_of(project)
+    before = texts(root)
+    Workspace.migrate(url, keep=True)
+    assert texts(root) == before
+    with Workspace.open() as w:
+        w.tasks.update("t1", set={"title": "New"})
+        assert not [one for one in w.check() if "pre-redis" in one.hint]
+    Workspace.migrate("markdown")
+    with Workspace.open() as w:
+        assert w.tasks.get("t1").title == "New"
+    assert b"title: New" in (root / "task-t1.md").read_bytes()
+    assert (root / "archive/pre-redis/task-t1.md").read_bytes() == before["task-t1.md"]
+
+
+def test_holders_go_on_with_their_token_and_their_time(project: Path, url: str) -> None:
+    with Workspace.open(agent="ada", session="s1") as w:
+        claim = w.tasks.claim("t4", ttl=600, heartbeat=False)
+        Workspace.migrate(url)
+        assert claim.progress(0.5).progress == 0.5
+        lease = w.backend.lease(Key("task", "t4"))
+        assert (lease.attempt, lease.holder.token) == (1, claim.token)
+        assert 590 < lease.holder.uptime + 600 - w.host.uptime() < 601
+        Workspace.migrate("markdown")
+        assert w.tasks.get("t4").progress == 0.5
+        claim.complete()
+    assert b"status: completed" in (root_of(project) / "task-t4.md").read_bytes()
+
+
+def test_a_second_move_to_the_same_place_takes_over_what_is_there(project: Path, url: str) -> None:
+    Workspace.migrate(url)
+    with Workspace.open() as w:
+        w.events.publish("training", "in redis")
+    Workspace.migrate("markdown")
+    with Workspace.open() as w:
+        w.tasks.create("Later", id="later")
+        w.backend.delete(Key("task", "t0"))
+        w.events.publish("training", "in files")
+        wanted = said(w)
+    Workspace.migrate(url)
+    with Workspace.open() as w:
+        assert w.backend.name == "redis"
+        assert said(w) == wanted
+
+
+def test_where_others_are_nobody_moves_in(project: Path, url: str) -> None:
+    RedisBackend(url).create("task", {"title": "theirs"}, name="theirs")
+    for dry_run in (True, False):
+        with pytest.raises(AlreadyExists, match="there is a workspace in"):
+            Workspace.migrate(url, dry_run=dry_run)
+    with Workspace.open() as w:
+        assert w.backend.name == "markdown"
+    assert [record.key.id for record in RedisBackend(url).list("task").records] == ["theirs"]
+
+
+def test_a_copy_of_the_folder_does_not_overwrite_the_team(project: Path, url: str, tmp_path: Path) -> None:
+    import shutil
+
+    Workspace.migrate(url)
+    Workspace.migrate("markdown")
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy)
+    Workspace.migrate(url)
+    with pytest.raises(AlreadyExists):
+        Workspace.migrate(url, copy)
+
+
+@pytest.mark.parametrize("place", ["taskqueue", "here", "http://x", ""])
+def test_places_that_are_none(project: Path, place: str) -> None:
+    with pytest.raises(UsageError):
+        Workspace.migrate(place)
+
+
+def test_a_server_that_is_not_there_changes_nothing(project: Path) -> None:
+    with pytest.raises(BackendUnavailable):
+        Workspace.migrate("unix:///nowhere/x?timeout=0.1")
+    with Workspace.open() as w:
+        assert w.backend.name == "markdown"
+
+
+def test_being_there_already(project: Path, url: str) -> None:
+    assert Workspace.migrate("markdown").already
+    Workspace.migrate(url)
+    again = Workspace.migrate(url)
+    assert (again.already, again.archived) == (True, 0)
+
+
+def test_a_late_save_in_the_old_place_is_told(project: Path, url: str) -> None:
+    root = root_of(project)
+    Workspace.migrate(url)
+    (root / "task-t1.md").write_text("---\ntask_id: t1\ntitle: Edited late\n---\n")
+    with Workspace.open() as w:
+        findings = [one for one in w.check() if one.path.endswith("task-t1.md")]
+        assert len(findings) == 1
+        assert "saved after" in findings[0].message
+        assert w.status()["left_behind"] == [str(root / "task-t1.md")]
+        assert w.tasks.get("t1").title == "Task 1"
+    again = Workspace.migrate(url)
+    assert (again.already, again.archived, (root / "task-t1.md").exists()) == (True, 0, True)
+    back = Workspace.migrate("markdown")
+    assert back.set_aside == ("archive/pre-redis/task-t1.1.md",)
+    assert "Edited late" in (root / back.set_aside[0]).read_text()
+
+
+def test_a_file_that_is_no_text_stays_and_is_told(project: Path, url: str) -> None:
+    root = root_of(project)
+    (root / "task-latin.md").write_bytes(b"---\ntitle: \xe9\n---\n")
+    moved = Workspace.migrate(url)
+    assert [Path(path).name for path in moved.left_out] == ["task-latin.md"]
+    assert (root / "task-latin.md").exists() or (root / "archive/pre-redis/task-latin.md").exists()
+    with Workspace.open() as w, pytest.raises(NotFound):
+        w.tasks.get("latin")
+
+
+def test_the_configuration_follows(project: Path, url: str) -> None:
+    config = project / ".claude/workflow-config.yml"
+    Workspace.migrate(url)
+    assert "mode: redis" in config.read_text()
+    Workspace.migrate("markdown")
+    assert "mode: markdown" in config.read_text()
+
+
+def test_the_place_is_remembered_with_what_the_environment_said(
+    project: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_DB", "3")
+    Workspace.migrate(server.url("env:"))
+    monkeypatch.delenv("REDIS_DB")
+    with Workspace.open() as w:
+        assert w.tasks.get("t1").title == "Task 1"
+
+
+# -- in use
+
+
+def test_changes_of_the_first_pass_follow(project: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody works between the passes."""
+    with Workspace.open(agent="bob", session="s2") as other:
+        verify, done = transfer.Transfer.verify, []
+
+        def meanwhile(self: transfer.Transfer) -> None:
+            verify(self)
+            if not done:
+                done.append(True)
+                other.tasks.create("Late", id="late")
+                other.tasks.update("t0", set={"title": "Changed"})
+                other.backend.delete(Key("task", "t1"))
+                other.tasks.claim("t2", heartbeat=False)
+                other.events.publish("training", "late")
+                other.events.publish("fresh", "first")
+                other.rotate("training", keep=2)
+                other.backend.keep("mine", "x", lambda _: 7)
+
+        monkeypatch.setattr(transfer.Transfer, "verify", meanwhile)
+        Workspace.migrate(url)
+        assert other.backend.name in ("markdown", "redis")
+        assert other.tasks.get("late").title == "Late"
+        assert other.backend.name == "redis"
+        assert other.tasks.get("t0").title == "Changed"
+        assert not other.backend.exists(Key("task", "t1"))
+        assert other.backend.lease(Key("task", "t2")).attempt == 1
+        assert [event.name for event in other.events.tail("training")] == ["noted", "late"]
+        assert [event.name for event in other.events.tail("fresh")] == ["first"]
+        assert other.backend.memo("mine", "x") == 7
+
+
+def test_a_store_without_a_root_is_told(project: Path, url: str) -> None:
+    Workspace.migrate(url)
+    with Workspace.open(url) as far:
+        far.tasks.get("t1")
+        Workspace.migrate("markdown")
+        with pytest.raises(Moved, match="markdown"):
+            far.tasks.get("t1")
+
+
+def test_a_cursor_is_good_on_both_sides(project: Path, url: str) -> None:
+    with Workspace.open() as w:
+        events = [*w.events.tail("training")]
+    Workspace.migrate(url)
+    with Workspace.open() as w:
+        for number, event in enumerate(events):
+            assert [one.name for one in w.events.tail("training", after=event.cursor)] == [
+                one.name for one in events[number + 1 :]
+            ]
+        there = [*w.events.tail("training")]
+    Workspace.migrate("markdown")
+    with Workspace.open() as w:
+        for number, event in enumerate(there):
+            assert [one.name for one in w.events.tail("training", after=event.cursor)] == [
+                one.name for one in events[number + 1 :]
+            ]
+
+
+# -- killed
+
+
+STEPS = [
+    (transfer.Transfer, "verify"),
+    (transfer.Transfer, "changes"),
+    (transfer.Transfer, "memos"),
+    (transfer.Transfer, "verify_changes"),
+    (migrate.Migration, "_settled"),
+    (leftbehind.LeftBehind, "archive"),
+    (leftbehind.LeftBehind, "clear"),
+    (RedisBackend, "arrive"),
+    (MarkdownBackend, "arrive"),
+    (Home, "leave"),
+    (gate.Gate, "leave"),
+]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(("owner", "name"), STEPS, ids=[f"{owner.__name__}.{name}" for owner, name in STEPS])
+def test_a_move_that_was_killed_is_gone_on_with(
+    project: Path, url: str, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, after: bool
+) -> None:
+    monkeypatch.setattr(gate, "HELD", 0.2)
+    with Workspace.open() as w:
+        wanted = said(w)
+    for place, mode in ((url, "redis"), ("markdown", "markdown")):
+        killed_at(owner, name, after, lambda place=place: Workspace.migrate(place))  # type: ignore[misc]
+        Workspace.migrate(place)
+        with Workspace.open() as w:
+            assert w.backend.name == mode
+            assert said(w) == wanted
+            w.tasks.update("t1", set={"turn": mode})
+            wanted = said(w)
+
+
+def killed_at(owner: type, name: str, after: bool, step: Callable[[], Any]) -> None:
+    """Do a step in another process, which is killed before or after it calls this method."""
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        return
+    plain = getattr(owner, name)
+
+    def dying(*arguments: Any, **rest: Any) -> None:
+        if after:
+            plain(*arguments, **rest)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(owner, name, dying)
+    try:
+        step()
+    finally:
+        os._exit(1)
+
+
+@pytest.mark.parametrize("fails", ["put_all", "extend", "copies", "arrive", "last"])
+def test_when_it_fails_all_goes_on_where_it_was(
+    project: Path, url: str, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    def broken(*args: Any, **rest: Any) -> Any:
+        raise BackendUnavailable("it is gone")
+
+    monkeypatch.setattr(RedisBackend, fails, broken)
+    with Workspace.open() as w:
+        w.events.publish("training", "more") if fails == "last" else None
+        try:
+            Workspace.migrate(url)
+        except BackendUnavailable:
+            assert w.tasks.update("t1", set={"title": "on"}).title == "on"
+            assert w.backend.name == "markdown"
+        else:
+            assert fails == "last"
+
+
+def test_what_arrives_damaged_is_noticed(project: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_all = RedisBackend.put_all
+
+    def forgetful(self: RedisBackend, copies: Any) -> Any:
+        done = put_all(self, copies)
+        for copy in copies:
+            if copy.key.id == "t3":
+                self.put_text(copy.key, copy.text + " ")
+        return done
+
+    monkeypatch.setattr(RedisBackend, "put_all", forgetful)
+    with pytest.raises(BackendUnavailable, match="task-t3 is not the same"):
+        Workspace.migrate(url)
+    assert Home.of(state_folder(root_of(project))).place() in ("", "markdown")

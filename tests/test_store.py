@@ -15,6 +15,7 @@ import pytest
 
 from mdcoord.backends.markdown import swap
 from mdcoord.backends.markdown.store import MarkdownBackend
+from mdcoord.backends.markdown.writer import Writer
 from mdcoord.errors import (
     AlreadyExists,
     BackendUnavailable,
@@ -297,6 +298,30 @@ class TestState:
 
 class TestLeftovers:
     """What writers leave that were killed."""
+
+    @pytest.mark.parametrize(
+        ("moment", "attempt"),
+        [((swap.Swap, "_displace"), 1), ((Writer, "_note"), 2)],
+        ids=["before", "after"],
+    )
+    def test_the_document_tells_whether_the_claim_of_a_killed_writer_counts(
+        self, store: MarkdownBackend, monkeypatch: pytest.MonkeyPatch, moment: tuple[type, str], attempt: int
+    ) -> None:
+        store.write(ONE, Change(set={("attempt",): 1}, lease=Lease(attempt=1)))
+        with monkeypatch.context() as patched:
+            patched.setattr(*moment, lambda *_: os._exit(9))
+            child = os.fork()
+            if not child:
+                try:
+                    store.write(ONE, Change(set={("attempt",): 2}, lease=Lease(attempt=2)))
+                finally:
+                    os._exit(1)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+        assert store.read(ONE).fields["attempt"] == attempt
+        assert store.read(ONE).lease == store.lease(ONE) == Lease(attempt=attempt)
+        assert store.attempt(ONE) == attempt
+        edit(store, result=42)
+        assert store.lease(ONE) == Lease(attempt=attempt)
 
     def left(self, store: MarkdownBackend, data: bytes, slot: int = 0, name: str = "task-one.md") -> Path:
         path = Path(store._files.temporary(os.path.join(store.location, name), slot))

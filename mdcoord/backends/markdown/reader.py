@@ -35,10 +35,15 @@ _PLAIN: Final = re.compile(rb'\{"v":"([0-9a-f]{32})"\}\Z')
 
 
 class State(NamedTuple):
-    """The line in a document's lock file: the version that the tool wrote last, and the lease."""
+    """The line in a document's lock file: the version that the tool wrote last, and the lease.
+
+    While a write changes the lease, `coming` is the version and the lease after it: should the writer be
+    killed, the document tells which of the two is true.
+    """
 
     version: str | None
     lease: Lease | None
+    coming: tuple[str, Lease | None] | None = None
 
     @classmethod
     def parse(cls, line: bytes) -> State:
@@ -47,17 +52,31 @@ class State(NamedTuple):
             return cls(plain[1].decode(), None)
         try:
             data = json.loads(line) if line else {}
-            lease = data.get("lease")
-            return cls(data.get("v"), Lease.from_dict(lease) if lease else None)
+            version, lease = data.get("next", ("", None))
+            coming = (str(version), _lease(lease)) if version else None
+            return cls(data.get("v"), _lease(data.get("lease")), coming)
         except (ValueError, KeyError, TypeError, AttributeError):
             return cls(None, None)  # torn in a power cut: the document is the truth
 
     def line(self) -> bytes:
         """The line that says this state."""
         data: dict[str, Any] = {"v": self.version}
+        if self.coming is not None:
+            version, lease = self.coming
+            data["next"] = [version, lease and lease.as_dict()]
         if self.lease is not None:
             data["lease"] = self.lease.as_dict()
         return _encode(data).encode()
+
+    def beside(self, version: str) -> State:
+        """The state beside a document of this version."""
+        if self.coming and self.coming[0] == version:
+            return State(*self.coming)
+        return State(self.version, self.lease)
+
+
+def _lease(data: Any) -> Lease | None:
+    return Lease.from_dict(data) if data else None
 
 
 class Found(NamedTuple):
@@ -92,14 +111,24 @@ class Reader:
 
     def state(self, key: Key) -> State:
         """The state beside a document, read without its lock."""
-        return State.parse(self._files.peek(key.name))
+        while True:
+            line = self._files.peek(key.name)
+            state = State.parse(line)
+            if state.coming is None:
+                return state
+            try:
+                state = state.beside(version_of(self._files.read(self.path(key))))
+            except FileNotFoundError:
+                return state
+            if self._files.peek(key.name) == line:
+                return state
 
     def attempt(self, key: Key) -> int:
         """The number of the last claim, without a look at the rest of the state."""
         line = self._files.peek(key.name)
         if found := re.match(_ATTEMPT, line):
             return int(found[1])
-        lease = State.parse(line).lease
+        lease = self.state(key).lease
         return lease.attempt if lease else 0
 
     def find(self, key: Key, state_line: Callable[[], bytes]) -> Found:
@@ -111,7 +140,8 @@ class Reader:
         while True:
             line = state_line()
             raw = self._files.read(self.path(key))
-            state, version = State.parse(line), version_of(raw)
+            version = version_of(raw)
+            state = State.parse(line).beside(version)
             if state.version != version and state_line() != line:
                 continue  # a tool wrote it in this very moment
             try:

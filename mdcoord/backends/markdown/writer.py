@@ -204,6 +204,9 @@ class Writer:
             raise BackendUnavailable(
                 f"the lock file of {key} was removed while it was held", hint="try again", path=lock.path
             )
+        state = State(version, lease)
+        if lease != found.state.lease:
+            lock.store(found.state._replace(coming=(version, lease)).line())
         problem: NotDurable | None = None
         try:
             if not self._files.swap(path, data, found.raw, version=version, slot=slot):
@@ -212,7 +215,6 @@ class Writer:
             raise _Again from None
         except NotDurable as error:
             problem = error
-        state = State(version, lease)
         self._note(lock, state, key)
         if problem:
             raise problem

@@ -406,7 +406,7 @@ class Workspace:
         head = Header(
             self.backend.name, self.backend.location, self.host.stamp(), kinds_of(kinds), archive, __version__
         )
-        return Export(self.backend, head, Places(self._env).noted())
+        return Export(self.backend, head, Places(self._env).noted(), self.host)
 
     def import_(
         self, source: str | Path | Iterable[str | bytes], *, tool: str | None = None, dry_run: bool = False
@@ -425,7 +425,7 @@ class Workspace:
 
             where = str(source) if isinstance(source, str | Path) else "the input"
             lines = lines_of(where) if isinstance(source, str | Path) else source
-            return Import(self.backend, Places(self._env), dry_run=dry_run).run(lines, where)
+            return Import(self.backend, Places(self._env), self.host, dry_run=dry_run).run(lines, where)
         finally:
             self._look_anew()
 

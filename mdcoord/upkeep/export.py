@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import dropwhile
 from typing import Protocol
 
 from mdcoord.backends.base import Backend, Copy, Event, Unreadable
 from mdcoord.errors import NotFound, UsageError
+from mdcoord.host import Host
 from mdcoord.model import KINDS
+from mdcoord.rules.leases import carried
 from mdcoord.upkeep.stream import DOCUMENTS, Channel, End, Header, Place, Published, kind_of, line_of
 
 
@@ -32,12 +35,13 @@ class Export:
     `left_out` are the files that are no text, so that no line can hold them.
     """
 
-    def __init__(self, backend: Backend, header: Header, consumers: Sequence[Consumer]) -> None:
+    def __init__(self, backend: Backend, header: Header, consumers: Sequence[Consumer], host: Host) -> None:
         self.counts: Counter[str] = Counter()
         self.left_out: list[Unreadable] = []
         self._backend = backend
         self._header = header
         self._consumers = consumers
+        self._host, self._clock = host, backend.clock(host)
 
     def __iter__(self) -> Iterator[str]:
         yield self._header.line()
@@ -58,9 +62,15 @@ class Export:
     def _documents(self, kind: str, *, archived: bool = False) -> Iterator[Copy]:
         for found in self._backend.copies(kind, archived=archived):
             if isinstance(found, Copy):
-                yield found
+                yield found if found.lease is None else self._carried(found)
             else:
                 self.left_out.append(found)
+
+    def _carried(self, copy: Copy) -> Copy:
+        """The copy with its lease by the clock of this machine."""
+        if self._clock is self._host:
+            return copy
+        return replace(copy, lease=carried(copy.lease, self._clock, self._host))
 
     def _events(self) -> Iterator[Channel | Published | Place]:
         channels = self._backend.channels()

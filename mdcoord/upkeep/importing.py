@@ -15,8 +15,9 @@ from typing import Final
 
 from mdcoord.backends.base import Backend, Copy, archive_name
 from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound
+from mdcoord.host import Host
 from mdcoord.model import Key, Value
-from mdcoord.rules.leases import Lease
+from mdcoord.rules.leases import Lease, carried
 from mdcoord.upkeep.importevents import ChannelImport, Fate, Places
 from mdcoord.upkeep.stream import Channel, End, Header, Line, Place, Published, parse, version_of
 
@@ -60,11 +61,11 @@ class Imported:
 class Import:
     """One import into a store. With `dry_run` nothing is written, and the outcome says what would be."""
 
-    def __init__(self, backend: Backend, places: Places, *, dry_run: bool = False) -> None:
+    def __init__(self, backend: Backend, places: Places, host: Host, *, dry_run: bool = False) -> None:
         self._backend = backend
         self._places = places
         self._dry_run = dry_run
-        self._documents = _Documents(backend, dry_run)
+        self._documents = _Documents(backend, host, dry_run)
         self._channel: ChannelImport | None = None
         self._new: Counter[str] = Counter()
         self._same: Counter[str] = Counter()
@@ -120,8 +121,9 @@ class Import:
 class _Documents:
     """The documents of one import: in batches on their way in, as hashes until they are compared."""
 
-    def __init__(self, backend: Backend, dry_run: bool) -> None:
+    def __init__(self, backend: Backend, host: Host, dry_run: bool) -> None:
         self._backend = backend
+        self._host, self._clock = host, backend.clock(host)
         self._dry_run = dry_run
         self._batch: list[Copy] = []
         self._wanted: dict[tuple[bool, str], tuple[str, str]] = {}
@@ -161,10 +163,16 @@ class _Documents:
             self._made.update(name for name, is_new in zip(names, made, strict=True) if is_new)
 
     def _with_lease(self, copy: Copy) -> Copy:
-        """The copy with its lease, unless the name had a later attempt here: attempts never go back."""
-        here: Lease | None = self._backend.lease(copy.key) if copy.lease is not None else None
-        later = here is not None and here.attempt > copy.lease.attempt
-        return replace(copy, lease=None) if later else copy
+        """The copy with its lease by the clock of the store, unless the name had a later attempt here."""
+        lease: Lease | None = copy.lease
+        if lease is None:
+            return copy
+        here: Lease | None = self._backend.lease(copy.key)
+        if here is not None and here.attempt > lease.attempt:
+            return replace(copy, lease=None)
+        if self._clock is self._host:
+            return copy
+        return replace(copy, lease=carried(lease, self._host, self._clock))
 
 
 def lines_of(path: str) -> Iterator[bytes]:

@@ -9,7 +9,8 @@
 | consumer | `kind: consumer`, `channel`, `id`, `next` (the id of its next event; null: it has seen all), `updated_at` |
 | trailer, the last | `end: true`, `counts` |
 
-What is not there is left out. A stream without a trailer was cut off.
+What is not there is left out. A stream without a trailer was cut off. A lease is told by the clock of the
+machine that exported; `expires_at` in it, less `exported_at`, is the time that was left.
 """  # noqa: E501  # rows of a table
 
 from __future__ import annotations

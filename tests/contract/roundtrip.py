@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from mdcoord.backends.base import Backend, Copy
 from mdcoord.backends.markdown import fileio, log, reader
 from mdcoord.backends.markdown.store import MarkdownBackend
+from mdcoord.backends.memory import MemoryBackend
 from mdcoord.formats.revise import Scribe
 from mdcoord.formats.templating import Templates
+from mdcoord.host import Host
 from mdcoord.model import Key
 from mdcoord.rules.leases import Claimant, Lease, take
 from mdcoord.upkeep.importing import Imported
@@ -29,7 +31,7 @@ SCRIBE = Scribe(Templates([]))
 LEASES = (
     None,
     Lease(attempt=3, ops=("a", "b")),
-    take(None, Claimant("ada", "s1"), floor=0, ttl=60, host=FakeHost()),
+    take(None, Claimant("ada", "s1"), floor=0, ttl=60, host=FakeHost("elsewhere", "boot-9")),
 )
 RAW = [
     "",
@@ -133,6 +135,22 @@ class RoundTripContract(ContractBase):
                 assert exported(back)[1:] == lines[1:]
 
         travel()
+
+    def test_a_claim_has_the_same_time_left(self, backend: Backend) -> None:
+        host = Host()
+        origin = Workspace(MemoryBackend(), agent="ada", session="s", host=host)
+        origin.tasks.create("Train", id="train")
+        claim = origin.tasks.claim("train", ttl=600, heartbeat=False)
+        between = Workspace(backend, agent="ada", session="s", host=host)
+        between.import_(origin.export())
+        end = Workspace(MemoryBackend(), agent="ada", session="s", host=host)
+        end.import_(between.export())
+        for w in (between, end):
+            clock, lease = w.backend.clock(host), w.backend.lease(Key("task", "train"))
+            assert lease.holder.boot == clock.boot
+            assert 300 < lease.holder.uptime + lease.holder.ttl - clock.uptime() <= 601
+        between.tasks.heartbeat("train", token=claim.token)
+        assert end.tasks.complete("train", token=claim.token).status == "completed"
 
     @staticmethod
     def bring(lines: list[str], backend: Backend) -> None:

@@ -37,7 +37,8 @@ def set_option(help: str) -> Decorator:
 
 def pairs_argument(*, required: bool = True) -> Decorator:
     """`KEY=VALUE…` as arguments."""
-    return click.argument("pairs", nargs=-1, required=required, metavar="KEY=VALUE...")
+    metavar = "KEY=VALUE..." if required else "[KEY=VALUE]..."
+    return click.argument("pairs", nargs=-1, required=required, metavar=metavar)
 
 
 def list_options(command: Any) -> Any:

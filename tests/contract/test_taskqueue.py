@@ -22,6 +22,7 @@ from .machine import MachineContract
 from .memos import MemosContract
 from .moving import MovingContract
 from .planning import PlanningContract
+from .roundtrip import RoundTripContract
 from .suite import BackendContract, Factory
 
 
@@ -34,6 +35,7 @@ class TestTaskQueue(
     MachineContract,
     MemosContract,
     MovingContract,
+    RoundTripContract,
 ):
     @pytest.fixture(params=sorted(COMMANDS))
     def factory(self, tmp_path: Path, request: Any) -> Iterator[Factory]:

@@ -27,12 +27,14 @@ if os.environ.get("TEST_TASKQUEUE_COMMAND"):
 PROJECT = "mdcoord test"
 
 
-def backend_in(folder: Path, command: list[str] = STANDIN, **rest: Any) -> TaskQueueBackend:
+def backend_in(
+    folder: Path, command: list[str] = STANDIN, *, durability: str = "none", **rest: Any
+) -> TaskQueueBackend:
     """A TaskQueue workspace in an empty or used folder."""
     root = folder / "root"
     root.mkdir(parents=True, exist_ok=True)
     queue = Queue(command, str(file_in(folder)), PROJECT, **rest)
-    return TaskQueueBackend(root, queue, durability="none")
+    return TaskQueueBackend(root, queue, durability=durability)
 
 
 def file_in(folder: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from taskqueue_peer import COMMANDS, Peer, backend_in, file_in
+from taskqueue_peer import COMMANDS, STANDIN, Peer, backend_in, file_in
 
 from mdcoord.backends.taskqueue.entry import Wanted, entry_of, wanted_for
 from mdcoord.backends.taskqueue.store import TaskQueueBackend
@@ -411,6 +412,23 @@ def test_a_file_of_which_a_crash_left_half(tmp_path: Path, command: list[str], c
     assert file.read_text() == content
 
 
+def test_the_disk_has_what_is_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within the limits of a server that writes in place."""
+    synced: list[str] = []
+    whole = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        whole(descriptor)
+
+    monkeypatch.setattr("os.fsync", fsync)
+    with backend_in(tmp_path, durability="full") as backend:
+        backend.create("task", {}, name="one")
+        backend.write(TASK, set_(n=1))
+        backend.delete(TASK)
+    assert synced.count("tasks.json") == 3
+
+
 def test_its_folder_is_made(tmp_path: Path, backend: TaskQueueBackend) -> None:
     backend.create("task", {}, name="one")
     assert file_in(tmp_path).is_file()
@@ -493,6 +511,27 @@ def test_processes_that_share_the_file_lose_nothing(
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     assert len(backend.list("task").records) == 25
     assert backend.read(TASK).fields["n"] == 24
+
+
+# -- moving
+
+
+def test_it_is_moved_to_another_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MDCOORD_TASKQUEUE_COMMAND", shlex.join(STANDIN))
+    with Workspace.create(backend=f"taskqueue:{file_in(tmp_path)}", agent="ada") as w:
+        w.tasks.create("Train", id="train")
+        claim = w.tasks.claim(heartbeat=False)
+        text = w.tasks.text("train")
+        Workspace.migrate("markdown")
+        assert w.tasks.text("train") == text
+        claim.complete("ok")  # it went along
+    with Workspace.open() as w:
+        assert (w.backend.name, w.tasks.get("train").status) == ("markdown", "completed")
+    with Peer(file_in(tmp_path)) as peer:
+        (project,) = peer.call("list_projects")["projects"]
+        (task,) = peer.call("list_tasks", projectId=project["projectId"])["tasks"]
+        assert task["status"] == "in progress"
 
 
 # -- the block in the description

@@ -4,6 +4,8 @@ It is made for one client. Several servers on one file overwrite each other's ch
 slow, so there is one server a process, started when it is first needed, and one call at a time: who wants to
 ask takes the turn, a lock beside the server's file that all mdcoord processes on this machine share. Other
 clients' servers take no part in that: what they overwrite is noticed only while a write is being verified.
+The server writes its file in place: a power cut in the middle of that can leave half of it, for which only a
+backup helps.
 
 Ids of tasks and projects are used again after a delete. So nothing is remembered between two turns, but for
 the project's id, which is good only where its name is found there again.
@@ -22,7 +24,7 @@ from typing import Any, Final
 
 from mdcoord.backends.base import DEFAULT_WAIT
 from mdcoord.backends.markdown.flock import Lock
-from mdcoord.backends.markdown.oserrors import unavailable
+from mdcoord.backends.markdown.oserrors import not_durable, unavailable
 from mdcoord.backends.taskqueue.process import Died, Late, Refused, ServerProcess
 from mdcoord.errors import BackendUnavailable, NotFound
 
@@ -139,6 +141,19 @@ class Queue:
     def delete(self, project: Project, id: str) -> None:
         """Remove a task. One that is approved meanwhile stays: look again."""
         self._call("delete_task", "an approved task", "not found", projectId=project.id, taskId=id)
+
+    def sync(self) -> None:
+        """Wait until the disk has what the server only handed to the system. Raises NotDurable."""
+        try:
+            descriptor = os.open(self.file, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except FileNotFoundError:
+            pass  # the server has its file in a container, say, and its disk is not ours to ask
+        except OSError as error:
+            raise not_durable(self.file, error) from error
 
     def lost(self, what: str) -> BackendUnavailable:
         """The error for what the server acknowledged, or did not, and does not have."""

@@ -224,7 +224,7 @@ class TaskQueueBackend(MarkdownBackend):
     def _put(self, wanted: Wanted, before: Entry | None, lease: Lease | None, lock: Lock) -> str:
         """Write the document and its lease, and return its version."""
         self._tasks.put(wanted, before)
-        self._looked = -inf
+        self._written()
         version = version_of(wanted.text.encode())
         try:
             lock.store(State(version, lease).line())
@@ -238,7 +238,12 @@ class TaskQueueBackend(MarkdownBackend):
 
     def _remove(self, entry: Entry) -> None:
         self._tasks.remove(entry)
+        self._written()
+
+    def _written(self) -> None:
         self._looked = -inf
+        if self._files.durability != "none":
+            self.queue.sync()
 
     def _archive(self, key: Key, check: Decide | None, lock: Lock) -> str:
         entry, record = self._expected(key, ANY, lock)

@@ -1,10 +1,10 @@
 """The command line as people see it: every `$ command` of tests/transcripts prints what stands below it.
 
 A transcript is Markdown; its `console` blocks are one session of one shell in an empty folder. A line
-`> …` goes on with the command above it. What differs from run to run is written as a name: <time>, <age>,
-<token> … Output on stderr is shown where it appears, and an exit code other than 0 as `[exit 5]`. After
-a change that is wanted, run `pytest tests/test_cli_transcripts.py --update-transcripts` and read the
-difference.
+`> …` goes on with the command above it. Where it says `$SERVER` there is a Redis server of its own. What
+differs from run to run is written as a name: <time>, <age>, <token> … Output on stderr is shown where it
+appears, and an exit code other than 0 as `[exit 5]`. After a change that is wanted, run
+`pytest tests/test_cli_transcripts.py --update-transcripts` and read the difference.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from redis_servers import Server, some_binary
 
 FOLDER = Path(__file__).parent / "transcripts"
 REPOSITORY = Path(__file__).parents[1]
@@ -108,6 +109,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 def stable(output: str, folder: Path) -> list[str]:
     text = output.replace(str(folder / "project"), "<project>")
+    text = text.replace(os.environ.get("SERVER", "<server>"), "<server>")
     for pattern, name in VOLATILE:
         text = re.sub(pattern, name, text)
     for word, name in (("ago", "<age>"), ("left", "<left>")):
@@ -125,12 +127,18 @@ def squeezed(text: str) -> str:
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.md")), ids=lambda path: path.stem)
-def test_transcript(path: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_transcript(
+    path: Path, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "project").mkdir()
     text = path.read_text()
     parts = read(text)
     scripts = [command for part in parts if not isinstance(part, str) for command, _ in part]
     assert scripts, "a transcript without a command"
+    if "$SERVER" in text:
+        server = Server(some_binary())
+        request.addfinalizer(server.close)
+        monkeypatch.setenv("SERVER", f"unix://{server.socket}")
     now = shown(parts, run(scripts, tmp_path))
     if request.config.getoption("--update-transcripts"):
         path.write_text(now)

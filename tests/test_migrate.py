@@ -155,7 +155,7 @@ def test_a_dry_run_counts_and_touches_nothing(project: Path, url: str) -> None:
     assert found.dry_run
     assert found.counts == {
         "agent": 1, "task": 7, "context": 1, "metrics": 1, "message": 1, "progress": 1,
-        "events": published, "archived": 1,
+        "event": published, "archived document": 1,
     }  # fmt: skip
     assert {p: p.read_bytes() for p in root.rglob("*") if p.is_file()} == before
     assert RedisBackend(url).channels() == []

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from mdcoord.backends.base import Gate
+from mdcoord.backends.base import Gate, shown
 from mdcoord.backends.markdown.home import HERE, Home
-from mdcoord.backends.opening import lives_at, mode_of, open_backend
+from mdcoord.backends.opening import lives_at, mode_of, open_backend, redis_url
 from mdcoord.config import Config
 from mdcoord.errors import AlreadyExists, ConfigError, Moved, UsageError
 from mdcoord.host import Host
@@ -76,7 +76,9 @@ class Migration:
         tell: Tell | None = None,
     ) -> None:
         if mode_of(place) not in (HERE, "redis"):
-            raise UsageError(f"{place[:80]!r} is no place to move to", hint="redis URL, or markdown")
+            raise UsageError(f"{shown(place)[:80]!r} is no place to move to", hint="redis://…, or markdown")
+        if place == "redis":
+            place = redis_url(config, os.environ)
         self._root = root
         self._config = config
         self._archive = archive or place == HERE
@@ -94,9 +96,9 @@ class Migration:
             return self._done(already=True, dry_run=True)
         self._claim(dry_run=True)
         counts = {kind: len(self._source.marks(kind)) for kind in DOCUMENTS}
-        counts["events"] = sum(1 for name in self._source.channels() for _ in self._source.history(name))
+        counts["event"] = sum(1 for name in self._source.channels() for _ in self._source.history(name))
         if self._archive:
-            counts["archived"] = sum(
+            counts["archived document"] = sum(
                 1 for kind in DOCUMENTS for _ in self._source.copies(kind, archived=True)
             )
         return self._done(counts=counts, dry_run=True)

@@ -192,7 +192,7 @@ class Transfer:
             for first in range(0, len(fresh), BATCH):
                 self._target.put_all(fresh[first : first + BATCH])
                 self.pulse()
-            self.counts["archived"] += len(copies)
+            self.counts["archived document"] += len(copies)
 
     # -- events
 
@@ -201,8 +201,8 @@ class Transfer:
             self._channels[name] = ChannelTransfer(self._source, self._target, name, lambda: self.pulse())
         channel = self._channels[name]
         added = channel.bring()
-        self.counts["events"] += added
-        self._tell("events", self.counts["events"], 0)
+        self.counts["event"] += added
+        self._tell("events", self.counts["event"], 0)
         return added
 
     def _counted(

@@ -45,6 +45,7 @@ def _version(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         "log": f"{_HERE}.log:log",
         "export": f"{_HERE}.export:export",
         "import": f"{_HERE}.import_:import_",
+        "migrate": f"{_HERE}.migrate:migrate",
         "config": f"{_HERE}.config:config",
         "mcp": f"{_HERE}.mcp:mcp",
     },

@@ -202,8 +202,11 @@ def test_pending_tasks_become_what_a_changed_definition_says(w: Workspace) -> No
     w.tasks.release("w-three")
     w.tasks.update("w-two", {"priority": 1})
     assert [found.task_id for found in w.workflows.run(changed, update=True).made.changed] == ["w-three"]
-    w.tasks.update("w-one", {"priority": 9})  # on purpose, and the definition did not change since
-    assert w.workflows.run(changed, update=True).made.changed == []
+    w.tasks.update("w-one", {"priority": 9})
+    assert w.workflows.run(changed).made.differences == []  # on purpose: the definition is the same
+    named = Definition("w", changed.phases, title="All of it")
+    assert [found.settled for found in w.workflows.run(named, update=True).made.changed] == [0]
+    assert w.workflows.get("w").title == "All of it"
 
 
 def test_a_task_stays_in_its_phase_and_phases_stay_in_their_order(w: Workspace) -> None:

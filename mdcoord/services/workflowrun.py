@@ -90,10 +90,13 @@ class Maker:
         self._make(planned, stages, definition.project)
         if before is None:
             announce(self._env, CHANNEL, "workflow_started", {"workflow": self.name, "tasks": len(planned)})
-        elif before.get(_DIGEST) != digest:
+        elif update or before.get(_DIGEST) != digest:
             self._compare(planned, [id for stage in kept for id in stage.tasks], update)
-            if not self._made.differences:
-                self._env.write(self.key, Change(set={(_DIGEST,): digest}))
+            wanted = {"title": definition.title, "project": definition.project} if update else {}
+            wanted |= {} if self._made.differences else {_DIGEST: digest}
+            new = {name: value for name, value in wanted.items() if value not in (None, before.get(name))}
+            if new:
+                self._env.write(self.key, Change(set={(name,): value for name, value in new.items()}))
         return self._made
 
     def _compare(self, planned: Sequence[Planned], members: Sequence[str], update: bool) -> None:

@@ -92,12 +92,16 @@ class Maker:
             announce(self._env, CHANNEL, "workflow_started", {"workflow": self.name, "tasks": len(planned)})
         elif update or before.get(_DIGEST) != digest:
             self._compare(planned, [id for stage in kept for id in stage.tasks], update)
-            wanted = {"title": definition.title, "project": definition.project} if update else {}
-            wanted |= {} if self._made.differences else {_DIGEST: digest}
-            new = {name: value for name, value in wanted.items() if value not in (None, before.get(name))}
-            if new:
-                self._env.write(self.key, Change(set={(name,): value for name, value in new.items()}))
+            named = {"title": definition.title, "project": definition.project} if update else {}
+            settled = {} if self._made.differences else {_DIGEST: digest}
+            self._note({**named, **settled}, before)
         return self._made
+
+    def _note(self, wanted: Mapping[str, Value], before: Mapping[str, Any]) -> None:
+        """Write into the progress document what it has otherwise."""
+        new = {name: value for name, value in wanted.items() if value not in (None, before.get(name))}
+        if new:
+            self._env.write(self.key, Change(set={(name,): value for name, value in new.items()}))
 
     def _compare(self, planned: Sequence[Planned], members: Sequence[str], update: bool) -> None:
         """Find what differs from a definition that was changed, and with `update` change it."""

@@ -40,7 +40,10 @@ def _delegating(cls: type[_Following]) -> type[_Following]:
 def _delegated(name: str) -> Callable[..., Any]:
     @wraps(getattr(Backend, name))
     def call(self: _Following, *arguments: Any, **rest: Any) -> Any:
-        return self.done(name, *arguments, **rest)
+        try:
+            return getattr(self.there, name)(*arguments, **rest)
+        except Moved:
+            return self.done(name, *arguments, **rest)
 
     return call
 

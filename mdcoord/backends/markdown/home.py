@@ -98,17 +98,20 @@ class Home:
 
     def require_here(self) -> None:
         """Raise Moved when the workspace lives elsewhere."""
-        place = self._look().place
-        if place and place.partition(":")[0] != self._name and not self._ignored:
-            raise moved_to(place)
+        self._require_here(self._look())
+
+    def _require_here(self, said: Said) -> None:
+        if said.place and said.place.partition(":")[0] != self._name and not self._ignored:
+            raise moved_to(said.place)
 
     def writable(self) -> bool:
         """Whether who holds the lock of a document may write it now; not while somebody moves the workspace.
 
         Raises Moved.
         """
-        self.require_here()
-        return not self._look().closing or self._ignored or self._opened_again()
+        said = self._look()
+        self._require_here(said)
+        return not said.closing or self._ignored or self._opened_again()
 
     @contextmanager
     def closed(self, wait: float) -> Iterator[Self]:

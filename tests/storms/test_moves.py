@@ -1,0 +1,38 @@
+"""A workspace that is moved while many work in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from moves import storm
+from redis_servers import Server, some_binary
+
+from mdcoord.backends.redis import gate
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server(some_binary())
+    yield server
+    server.close()
+
+
+@pytest.fixture(autouse=True)
+def quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
+    monkeypatch.setenv("STORM", str(tmp_path))
+    monkeypatch.setattr(gate, "HELD", 0.5)  # so long the gate stays closed after a mover was killed
+    for name in ("MDCOORD_AGENT", "MDCOORD_SESSION", "MDCOORD_ROOT", "CLAUDE_INSTANCE_ID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_workers_go_along(server: Server, tmp_path: Path) -> None:
+    assert storm(tmp_path, server.url("storm:"), 1, moves=2, kills=1, tasks=150) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(20))
+def test_workers_go_along_for_long(server: Server, tmp_path: Path, seed: int) -> None:
+    assert storm(tmp_path, server.url("storm:"), seed, moves=6, kills=5, tasks=400) == []

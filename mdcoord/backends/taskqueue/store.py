@@ -217,9 +217,10 @@ class TaskQueueBackend(MarkdownBackend):
         return record_of(key, draft, lease)
 
     def _make(self, wanted: Wanted, lease: Lease | None, lock: Lock) -> str:
-        if self._tasks.entry(wanted.key) is not None:
-            raise taken(wanted.key, self.queue.file)
-        return self._undisturbed(wanted.key, lambda: self._put(wanted, None, lease, lock))
+        try:
+            return self._put(wanted, None, lease, lock)
+        except Changed:
+            raise taken(wanted.key, self.queue.file) from None
 
     def _put(self, wanted: Wanted, before: Entry | None, lease: Lease | None, lock: Lock) -> str:
         """Write the document and its lease, and return its version."""

@@ -6,6 +6,7 @@ a dying server or another one made of a step shows at the next look.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from mdcoord.backends.base import Listing, Unreadable
@@ -46,6 +47,7 @@ class Tasks:
         self._queue = queue
         self._scribe = scribe
         self._listed: dict[Key, tuple[Task, Record | Unreadable]] = {}
+        self._seen: Project | None = None
 
     def entry(self, key: Key) -> Entry | None:
         """The task as it stands on the server, readable or not; None where there is none."""
@@ -55,6 +57,7 @@ class Tasks:
         """All tasks as they stand, by key."""
         with self._queue.turn():
             project = self._queue.project()
+        self._seen = project and replace(project, tasks=())
         return entries(project.tasks) if project else {}
 
     def require(self, key: Key) -> Entry:
@@ -97,11 +100,13 @@ class Tasks:
     def put(self, wanted: Wanted, before: Entry | None) -> None:
         """See to it that the server has a document. Raises Changed, BackendUnavailable."""
         with self._queue.turn():
-            project = self._queue.made()
-            now = entries(project.tasks).get(wanted.key)
-            if (now and now.task) != (before and before.task):
-                raise Changed
-            self._settle(project, wanted, now)
+            project = self._where_unchanged(before) if before else None
+            if project is None:
+                project = self._queue.made()
+                now = entries(project.tasks).get(wanted.key)
+                if (now and now.task) != (before and before.task):
+                    raise Changed
+            self._settle(project, wanted, before)
 
     def remove(self, before: Entry) -> None:
         """See to it that the document is gone. Raises Changed, BackendUnavailable."""
@@ -124,6 +129,11 @@ class Tasks:
                 if not mine:
                     return
             raise self._queue.lost(f"the removal of {key}")
+
+    def _where_unchanged(self, before: Entry) -> Project | None:
+        """The project, if a task in it is to the letter what it was: then its ids still mean the same."""
+        project = self._seen
+        return project if project and self._queue.task(project, before.id) == before.task else None
 
     def _settle(self, project: Project, wanted: Wanted, now: Entry | None) -> None:
         for _ in range(TRIES * _STEPS):

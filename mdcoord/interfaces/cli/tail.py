@@ -50,7 +50,8 @@ def tail(
     """Show the newest events of a channel, or go on from a place.
 
     A consumer is made by its name, and begins with the oldest event in the log. It has had an event when that
-    is printed; one that is killed before gets it again.
+    is printed, or left out by its query; one that is killed before gets it again. With --after it goes on
+    from there.
     """
     if consumer and everything:
         raise click.UsageError("--consumer goes on where it was: --all does not go with it.")

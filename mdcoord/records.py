@@ -19,7 +19,7 @@ from mdcoord.rules.leases import Holder, Lease
 
 T = TypeVar("T")
 
-Own = Mapping[str, Callable[[], Value]]
+Own = Mapping[str, Callable[[Record], Value]]
 """Facts that are worked out when asked for: `_ready`, `_stale`."""
 
 
@@ -111,7 +111,7 @@ class TypedRecord(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Value:
         if name in self._own:
-            return self._own[name]()
+            return self._own[name](self.record)
         if name in _FACTS:
             return _FACTS[name](self.record)
         return self.record.fields[name]
@@ -137,7 +137,7 @@ class TypedRecord(Mapping[str, Any]):
         facts = {
             name: fact(self.record) for name, fact in _FACTS.items() if name in _LISTED or name in fields
         }
-        return {**fields, **facts, **{name: own() for name, own in self._own.items()}}
+        return {**fields, **facts, **{name: own(self.record) for name, own in self._own.items()}}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} {self.fields.get('title') or self.fields.get('status')}>"

@@ -56,7 +56,7 @@ def test_a_default_is_not_shared() -> None:
 
 def test_own_facts_stand_beside_the_fields() -> None:
     record = Record(Key("task", "train"), {"title": "Train"}, "body", "v1", "task-train.md")
-    found = Task(record, {"_ready": lambda: True, "_stale": lambda: False})
+    found = Task(record, {"_ready": lambda _: True, "_stale": lambda _: False})
     assert found.ready
     assert not found.stale
     assert found.as_dict() == {
@@ -73,7 +73,7 @@ def test_own_facts_stand_beside_the_fields() -> None:
 
 
 def test_the_facts_win_over_fields_of_their_names() -> None:
-    found = Task(task(_id="by hand", _body="x", _ready="x", _mine=1).record, {"_ready": lambda: True})
+    found = Task(task(_id="by hand", _body="x", _ready="x", _mine=1).record, {"_ready": lambda _: True})
     facts = {"_id": "train", "_body": "the body\n", "_ready": True, "_mine": 1}
     assert {name: found[name] for name in facts} == facts
     assert found.as_dict() == dict(found)

@@ -154,9 +154,9 @@ class Agents(Documents[Agent]):
 
     def _as_it_is(self, record: Record, known: Activities) -> Agent:
         facts: Own = {
-            "_stale": lambda: self._silent(record, known),
-            "_last_seen": lambda: self._seen(record, known),
-            "_presence": lambda: self._crew.presence(record, known),
+            "_stale": lambda _: self._silent(record, known),
+            "_last_seen": lambda _: self._seen(record, known),
+            "_presence": lambda _: self._crew.presence(record, known),
         }
         return super()._typed(self._crew.as_it_is(record, known), facts)
 

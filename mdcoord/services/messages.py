@@ -265,7 +265,7 @@ class Messages(Documents[Message]):
         return message
 
     def _typed(self, record: Record, own: Own | None = None) -> Message:
-        return super()._typed(record, own or {"_pending": lambda: self._is_pending(record.fields)})
+        return super()._typed(record, own or {"_pending": lambda found: self._is_pending(found.fields)})
 
     def _with_claims(self, found: Instance, known: Activities) -> Instance:
         """An instance, seen as the list of agents shows it where it is one: what it claims is a sign, too."""

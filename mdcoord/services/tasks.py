@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, cached_property
 from typing import Any, Final
 
 from mdcoord.errors import AlreadyExists, Conflict, NotFound, UsageError
@@ -16,7 +16,7 @@ from mdcoord.rules.acceptance import tick
 from mdcoord.rules.conflicts import rivals_among
 from mdcoord.rules.leases import drop, held
 from mdcoord.rules.lifecycle import LONGEST_TTL
-from mdcoord.rules.readiness import OPEN, Rivals, StatusOf, dependencies, obstacles, span, statuses
+from mdcoord.rules.readiness import OPEN, StatusOf, dependencies, obstacles, span, statuses, task_id
 from mdcoord.rules.standing import IN_PROGRESS, reopened, standing, status_of
 from mdcoord.services.documents import Names, path_of, texts
 from mdcoord.services.env import Env
@@ -226,24 +226,24 @@ class Tasks(Planning):
         # Only who asks whether a task is ready needs these.
         known = cache(lambda: statuses(records))
         rivals = cache(lambda: rivals_among(records, lambda record: runs(self._env, record)))
-        return [
-            self._typed(
-                record, self._facts(record, lambda id: known().get(id), lambda id: rivals().get(id, ()))
-            )
-            for record in records
-        ]
+        facts = self._facts(
+            lambda id: known().get(id), lambda record: rivals().get(task_id(record.fields), ())
+        )
+        return [Task(record, facts) for record in records]
 
     def _typed(self, record: Record, own: Own | None = None) -> Task:
-        return super()._typed(
-            record, own or self._facts(record, self._others.status, lambda _: self._others.rivals(record))
-        )
+        return Task(record, own or self._present)
 
-    def _facts(self, record: Record, status: StatusOf, rivals: Rivals) -> Own:
+    @cached_property
+    def _present(self) -> Own:
+        return self._facts(self._others.status, self._others.rivals)
+
+    def _facts(self, status: StatusOf, rivals: Callable[[Record], Iterable[str]]) -> Own:
         return {
-            "_ready": lambda: (
+            "_ready": lambda record: (
                 _ready(record, status, self._env.host.stamp(), rivals) and not self._others.copied(record)
             ),
-            "_stale": lambda: is_stale(self._env, record),
+            "_stale": lambda record: is_stale(self._env, record),
         }
 
 
@@ -260,10 +260,10 @@ def is_stale(env: Env, record: Record) -> bool:
     return beat is None or beat < since
 
 
-def _ready(record: Record, status: StatusOf, now: str, rivals: Rivals) -> bool:
+def _ready(record: Record, status: StatusOf, now: str, rivals: Callable[[Record], Iterable[str]]) -> bool:
     if status_of(record.fields) not in OPEN:
         return False
-    return not obstacles(reopened(record.fields), status, now, rivals=rivals)
+    return not obstacles(reopened(record.fields), status, now, rivals=lambda _: rivals(record))
 
 
 def _touches(set: Names | None, append: Mapping[Any, Sequence[Value]] | None) -> bool:

@@ -363,3 +363,56 @@ def test_prefixes_keep_workspaces_apart(server: Server, backend: RedisBackend) -
         assert other.list("task").records == []
         with pytest.raises(NotFound):
             other.read(TASK)
+
+
+# -- being told
+
+
+def test_changes_are_told(server: Server, backend: RedisBackend, prefix: str) -> None:
+    rung = threading.Event()
+    changes = backend.changes(rung.set)
+    try:
+        assert rung.wait(30), "that it listens is a change, too"
+        rung.clear()
+        count = changes.count
+        with RedisBackend(server.url(prefix)) as other:
+            other.create("task", {}, name="one")
+        assert rung.wait(30)
+        assert changes.count > count
+    finally:
+        changes.close()
+        changes.close()
+
+
+def test_a_listener_outlives_its_connection(server: Server, backend: RedisBackend, others: Any) -> None:
+    rung = threading.Event()
+    changes = backend.changes(rung.set, "training")
+    try:
+        assert rung.wait(30)
+        rung.clear()
+        others.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        assert rung.wait(30), "what happened meanwhile was not told, so it rings"
+        rung.clear()
+        backend.append("training", "saved", {}, time=TIME)
+        assert rung.wait(30)
+    finally:
+        changes.close()
+
+
+def test_a_subscription_is_woken(server: Server, backend: RedisBackend, prefix: str) -> None:
+    w = Workspace(backend)
+    found: list[str] = []
+
+    def follow() -> None:
+        with w.events.subscribe("training", consumer="reader") as events:
+            for event in events:
+                found.append(event.name)
+                if event.name == "last":
+                    return
+
+    reader = threading.Thread(target=follow)
+    reader.start()
+    for name in ("first", "second", "last"):
+        w.events.publish("training", name)
+    reader.join(30)
+    assert found == ["first", "second", "last"]

@@ -50,8 +50,8 @@ class Event(NamedTuple):
     """One published event.
 
     `cursor` is where it stands in its channel: pass it to `tail` to go on after it. `text` is its exact block
-    in the log where that is not what mdcoord would write (a person wrote it, or beside it); only `history`
-    has to tell it.
+    in the log where that is not what mdcoord would write (a person wrote it, or beside it), in the oldest
+    event together with what stands above all events; only `history` has to tell it.
     """
 
     id: str
@@ -115,6 +115,16 @@ class Gate(Protocol):
 
         Raises Busy like `keep`; then nothing was changed.
         """
+
+
+class Changes(ABC):
+    """Somebody is being told of changes. `count` is another number after each of them."""
+
+    count: int
+
+    @abstractmethod
+    def close(self) -> None:
+        """Be told no longer. May be called again."""
 
 
 class Shelf(ABC):
@@ -300,7 +310,8 @@ class Backend(ABC):
 
         Whoever writes waits; reads go on. `Gate.leave` ends it for good, the end of the block without it
         lets all go on here, and so does the death of this process. `wait` is the longest time in seconds to
-        wait for a write that has begun, or for another move. Raises Busy, Moved, UsageError for a store that cannot be left.
+        wait for a write that has begun, or for another move. Raises Busy, Moved, UsageError for a store that
+        cannot be left.
         """
         raise _stays(self)
 
@@ -417,6 +428,14 @@ class Backend(ABC):
         """The documents whose id field says this name."""
         field = ID_FIELD[key.kind]
         return [record.key for record in self.list(key.kind).records if names(record.fields.get(field), key)]
+
+    def changes(self, ring: Callable[[], None], channel: str | None = None) -> Changes | None:
+        """Have `ring` called soon after documents change, or with a channel, after an event in it.
+
+        It is called from a thread of its own, perhaps too often. None where the store cannot tell: then one
+        looks again and again. Looking now and then is right in any case, as a broken line tells nothing.
+        """
+        return None
 
     def shelf(self) -> Shelf | None:
         """The queue of tasks, where the store keeps it itself; None where only a listing tells."""

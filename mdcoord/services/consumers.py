@@ -24,6 +24,7 @@ from mdcoord.model import Value, normalise_name
 from mdcoord.patience import Pause, pauses
 from mdcoord.records import EventRecord
 from mdcoord.services.env import Env
+from mdcoord.services.news import News
 
 TOPIC: Final = "consumers"
 
@@ -157,6 +158,7 @@ class Subscription:
         self._follow = follow
         self._ack = ack
         self._closed = threading.Event()
+        self._news = News(env.backend, channel)
         self._current: EventRecord | None = None
         self._begin(after)
 
@@ -200,6 +202,7 @@ class Subscription:
         """The events, with pauses where there are none; see `mdcoord.patience`."""
         waiting = pauses()
         while not self._closed.is_set():
+            self._news.looking()
             batch, round_ = self.take(), self._round
             for event in batch:
                 self._current = event
@@ -218,13 +221,14 @@ class Subscription:
     def close(self) -> None:
         """End the iteration, also one that waits in another thread. What is not acknowledged comes again."""
         self._closed.set()
+        self._news.close()
 
     def __iter__(self) -> Iterator[EventRecord]:
         for step in self.steps():
             if not isinstance(step, Pause):
                 yield step
-            elif self._closed.wait(step):
-                return
+            else:
+                self._news.wait(step)
 
     def __enter__(self) -> Self:
         return self

@@ -15,6 +15,7 @@ from mdcoord.services.env import Env
 if TYPE_CHECKING:
     from mdcoord.services.consumers import Consumer, Subscription
     from mdcoord.services.documents import Where
+    from mdcoord.services.news import News
 
 TASKS: Final = "tasks"
 """The channel of what happens to tasks."""
@@ -73,6 +74,12 @@ class Events:
     def channels(self) -> Sequence[str]:
         """The names of all channels, sorted."""
         return self._env.backend.channels()
+
+    def news(self, channel: str) -> News:
+        """Waits for events of a channel, for whoever looks for them by `tail`."""
+        from mdcoord.services.news import News
+
+        return News(self._env.backend, _name(channel))
 
     def subscribe(
         self,

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mdcoord.backends.base import Changes
 from mdcoord.errors import MdcoordError, NothingReady, UsageError
 from mdcoord.services.badge import Badge
 from mdcoord.services.desk import Desk
@@ -99,7 +100,9 @@ class Worker:
         self._grace = grace
         self._on_end = on_end or _ignore
         self._note = note or _ignore
-        self._bell = Bell(folder_sign(desk.root), env.host.chance)
+        self._changes: Changes | None = None
+        look = folder_sign(desk.root)
+        self._bell = Bell(lambda: self._changes.count if self._changes else look(), env.host.chance)
         self._jobs: list[Job] = []
         self._left: list[Job] = []
         self._taken = 0
@@ -122,6 +125,7 @@ class Worker:
         self._active = time.monotonic()
         with self._handling_signals():
             try:
+                self._changes = self._env.backend.changes(self._bell.ring)
                 self._badge.put_on()
                 while not self._over():
                     self._tend()
@@ -269,6 +273,8 @@ class Worker:
         self._show_workflows()
         self._work.close()
         self._badge.take_off()
+        if self._changes:
+            self._changes.close()
 
     @contextmanager
     def _handling_signals(self) -> Iterator[None]:

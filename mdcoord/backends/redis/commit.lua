@@ -54,5 +54,6 @@ if ARGV[3] == 'put' then
 elseif ARGV[3] == 'drop' then
   redis.call('ZREM', KEYS[3], ARGV[2])
 end
+if ARGV[3] ~= '' then redis.call('PUBLISH', KEYS[2], ARGV[2]) end
 redis.call('SET', KEYS[1], 1, 'EX', ARGV[1])
 return {time[1], time[2], 1, found}

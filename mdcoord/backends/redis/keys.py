@@ -7,7 +7,8 @@ lies beside it under `mdcoord:`.
 |---|---|---|
 | `mdcoord:{kind}:{id}` | hash | a document: `text` (exact, the truth), `json` (its fields), `lease` |
 | `mdcoord:index:{kind}` | sorted set | the ids of a kind, by the revision of their last change |
-| `mdcoord:revision`, `mdcoord:removals:{kind}` | number | count changes and removals |
+| `mdcoord:revision` | number, pub/sub | counts changes; the id of what has changed is published there |
+| `mdcoord:removals:{kind}` | number | counts removals |
 | `mdcoord:alias:{kind}:{name}` | set | the ids of documents whose id field says another name |
 | `mdcoord:waiting:{task}`, `mdcoord:later` | set, sorted set | tasks that wait for another, or a time |
 | `mdcoord:running`, `mdcoord:tally` | set, hash | the ids of tasks in progress; how many have which status |

@@ -101,6 +101,12 @@ class Link:
         self._answered = False
         self._ahead, self._doubt, self._measured = 0.0, float("inf"), 0.0
 
+    broken = (faults.RedisError, OSError)
+    """What using a connection raises when it is of no use any more."""
+
+    late = faults.TimeoutError
+    """What waiting for an answer raises when there is none yet."""
+
     def call(self, *command: Word) -> Any:
         """The server's answer to one command. Raises BackendUnavailable."""
         return self.many([command])[0]
@@ -202,7 +208,7 @@ class Link:
         try:
             connection = self._idle() or self.connect(seconds)
             answers = self._ask(connection, commands)
-        except (faults.RedisError, OSError) as error:
+        except self.broken as error:
             self.close()  # the others are hardly better
             return [], error
         self._answered = True

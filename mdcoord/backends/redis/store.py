@@ -13,13 +13,14 @@ import os
 import random
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from mdcoord.backends.base import (
     DEFAULT_WAIT,
     Backend,
+    Changes,
     Copy,
     Decide,
     Event,
@@ -32,6 +33,7 @@ from mdcoord.backends.base import (
 )
 from mdcoord.backends.redis import server
 from mdcoord.backends.redis.address import parse_address
+from mdcoord.backends.redis.changes import RedisChanges
 from mdcoord.backends.redis.clock import ServerHost
 from mdcoord.backends.redis.commits import (
     ANYTHING,
@@ -56,6 +58,7 @@ from mdcoord.backends.redis.sight import Sight, dump
 from mdcoord.backends.redis.turns import Turns
 from mdcoord.errors import Busy, NotFound
 from mdcoord.formats.document import decode
+from mdcoord.formats.eventlog import channel_name
 from mdcoord.formats.revise import Scribe
 from mdcoord.formats.templating import Templates
 from mdcoord.host import Host
@@ -119,6 +122,10 @@ class RedisBackend(Backend):
     def _named(self, key: Key) -> Sequence[Key]:
         names = self._link.call("SMEMBERS", self._keys.alias(key.kind, key.id))
         return [Key(key.kind, name) for name in sorted(name.decode() for name in names)]
+
+    def changes(self, ring: Callable[[], None], channel: str | None = None) -> Changes:
+        feed = self._keys.revision if channel is None else self._keys.feed(channel_name(channel))
+        return RedisChanges(self._link, feed, ring)
 
     def exists(self, key: Key) -> bool:
         return bool(self._link.call("HEXISTS", self._keys.document(key), "text"))

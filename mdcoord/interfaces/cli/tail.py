@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +21,7 @@ from mdcoord.interfaces.cli.polling import pauses
 if TYPE_CHECKING:
     from mdcoord.records import EventRecord
     from mdcoord.services.events import Events
+    from mdcoord.services.news import News
 
 NEWEST: Final = 10
 """How many events are shown when nothing is said."""
@@ -58,10 +59,12 @@ def tail(
     events, line = call.workspace().events, partial(answer, call) if call.json else _text
     if consumer:
         subscription = events.subscribe(channel, consumer=consumer, where=where, follow=follow, after=after)
-        _print(subscription.take, subscription.ack, line, limit, follow=follow, once=False)
+        with closing(events.news(channel)) as news:
+            _print(subscription.take, subscription.ack, line, limit, news, follow=follow, once=False)
         return
     look = _Reading(events, channel, where, after, everything, follow)
-    _print(look, lambda: None, line, limit, follow=follow, once=not follow)
+    with closing(events.news(channel)) as news:
+        _print(look, lambda: None, line, limit, news, follow=follow, once=not follow)
 
 
 class _Reading:
@@ -116,6 +119,7 @@ def _print(
     done: Callable[[], None],
     line: Callable[[EventRecord], str],
     limit: int | None,
+    news: News,
     *,
     follow: bool,
     once: bool,
@@ -126,6 +130,7 @@ def _print(
     shown, waiting = 0, pauses(LONGEST)
     try:
         while limit is None or shown < limit:
+            news.looking()
             batch = look(None if limit is None else limit - shown)
             if batch:
                 write("\n".join([line(found) for found in batch]))
@@ -135,7 +140,7 @@ def _print(
             if once or not (batch or follow):
                 return
             if not batch:
-                time.sleep(next(waiting))
+                news.wait(next(waiting))
     except KeyboardInterrupt:
         return
 

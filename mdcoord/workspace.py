@@ -602,6 +602,7 @@ def _rules(config: Config) -> Rules:
         timeout=config.task_timeout,
         backoff=Backoff(config.backoff_base, config.backoff_factor, config.backoff_cap),
         fallback_after=config.fallback_after,
+        renewed_ttl=config.renewed_ttl,
     )
 
 

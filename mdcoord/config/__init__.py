@@ -26,6 +26,9 @@ from mdcoord.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
+CLAIM_TTL: Final = 900.0
+"""The usual `claim_ttl`."""
+
 DERIVED: Final = -1.0
 """Stands for a default that is computed from another setting."""
 
@@ -64,8 +67,15 @@ class Config:
     Default: one for this workspace, made when it is first needed.
     """
 
-    claim_ttl: float = _setting("coordination.claim_ttl", Seconds(), 900.0)
+    claim_ttl: float = _setting("coordination.claim_ttl", Seconds(), CLAIM_TTL)
     """How long a claim lasts after its last renewal; at least three times `heartbeat_interval`."""
+
+    renewed_ttl: float = _setting("coordination.renewed_ttl", Seconds(), DERIVED)
+    """How long a claim lasts that its holder renews in the background, as a worker does.
+
+    Default: 24, so that a task is free again half a minute after its worker fell silent, wherever that runs;
+    or `claim_ttl`, where that is another than usual.
+    """
 
     heartbeat_interval: float = _setting("coordination.heartbeat_interval", Seconds(), DERIVED)
     """How often a holder renews its claim. Default: 60, or a third of `claim_ttl` if that is less."""
@@ -214,6 +224,9 @@ class Config:
     def __post_init__(self) -> None:
         if self.heartbeat_interval == DERIVED:
             object.__setattr__(self, "heartbeat_interval", min(60.0, self.claim_ttl / 3))
+        if self.renewed_ttl == DERIVED:
+            lasts = 24.0 if self.claim_ttl == CLAIM_TTL else self.claim_ttl
+            object.__setattr__(self, "renewed_ttl", lasts)
         if self.grace == DERIVED:
             object.__setattr__(self, "grace", self.claim_ttl / 10)
         # A third with some room: 0.1 * 3 is more than 0.3.

@@ -62,10 +62,12 @@ def claim(
     mark: str = "",
     can: frozenset[str] | None = None,
     ttl: float | None = None,
+    renewed: bool = False,
     op: str | None = None,
 ) -> Change | None:
     """Give the task to `who`; None when this very operation did so before and the claim still stands.
 
+    `ttl` goes before the task's own and the rules'; `renewed`: the claim will be renewed in the background.
     `rivals` tells whose bars stand on the task, `mark` names this claim in its own bars. A task whose last
     attempt was used up by a holder that is gone becomes a dead letter instead: look at the status of the
     record that the write returns. Raises NotReady, ClaimLost for a repeated operation whose claim has ended,
@@ -92,7 +94,8 @@ def claim(
     attempt = next_attempt(lease, attempt_of(fields))
     if conflicts(fields) and not announced(lease, record.key.id, attempt, mark, host):
         raise Unannounced(record, attempt)
-    ttl = ttl or min(span(fields.get("ttl")) or rules.ttl, LONGEST_TTL)
+    usual = rules.renewed_ttl if renewed else rules.ttl
+    ttl = ttl or min(span(fields.get("ttl")) or usual, LONGEST_TTL)
     taken = take(lease, who, floor=attempt_of(fields), ttl=ttl, host=host, op=op)
     return _taken(record, taken, who, host)._replace(append=leaving(record, now, host))
 

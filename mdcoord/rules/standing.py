@@ -26,6 +26,7 @@ IN_PROGRESS: Final = "in_progress"
 class Rules(NamedTuple):
     """What applies where a task or a call says nothing itself. Times are seconds.
 
+    A claim lasts `ttl` after a sign of life, and `renewed_ttl` where its holder renews it in the background.
     `heartbeat` is how often a claim is renewed in the background, at most a third of its ttl. `grace` is how
     long a claim is left alone after its end; None: a tenth of its ttl. After `timeout` a claim may be taken
     back however alive its holder is (None: never). `backoff` says how long a task that failed is left alone.
@@ -40,6 +41,7 @@ class Rules(NamedTuple):
     timeout: float | None = None
     backoff: Backoff = Backoff()
     fallback_after: float | None = None
+    renewed_ttl: float = 24.0
 
 
 class Standing(NamedTuple):

@@ -69,8 +69,9 @@ class Claims(Documents[Task]):
         the agent registered count; a task claimed by its id needs none. A registered agent may hold so many
         tasks as its document (else the configuration) says, and none while its breaker is open. The claim
         lasts `ttl` seconds from its last renewal (None: as the task or the configuration says). With
-        `heartbeat` it is renewed in the background, and is over as soon as this process is gone; without, it
-        is over with the process `pid`, if one is given. `wait` bounds (in seconds) the waiting for locks.
+        `heartbeat` it is renewed in the background (and lasts 24 s if nobody says otherwise), and is over as
+        soon as this process is gone; without (15 minutes), it is over with the process `pid`, if one is
+        given. `wait` bounds (in seconds) the waiting for locks.
 
         Raises NothingReady; NotReady for a task by id; Busy.
         """
@@ -85,7 +86,11 @@ class Claims(Documents[Task]):
         who = self._env.claimant(self._env.named(agent), session, None, pid)
         wanted = None if can is None else frozenset(can)
         taking = Taking(
-            *(self._env, self._queue, self._roster, self, who), can=wanted, ttl=ttl, op=_op("claim", op)
+            *(self._env, self._queue, self._roster, self, who),
+            can=wanted,
+            ttl=ttl,
+            renewed=heartbeat,
+            op=_op("claim", op),
         )
         record = taking.by_id(self._key(id), wait) if id is not None else taking.next(wait)
         return Claim(

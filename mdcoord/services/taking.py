@@ -53,6 +53,7 @@ class Taking:
         *,
         can: frozenset[str] | None = None,
         ttl: float | None = None,
+        renewed: bool = False,
         op: str | None = None,
     ) -> None:
         self._env = env
@@ -64,6 +65,7 @@ class Taking:
         self._who = who
         self._can = can
         self._ttl = ttl
+        self._renewed = renewed
         self._op = op
         self._before = Standing()
         self._mark = ""
@@ -251,6 +253,7 @@ class Taking:
             mark=self._mark,
             can=self._can,
             ttl=self._ttl,
+            renewed=self._renewed,
             op=self._op,
         )
         if change is not None:

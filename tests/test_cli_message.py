@@ -212,6 +212,8 @@ def test_every_object_carries_the_number_while_there_is_one(mdcoord: Mdcoord) ->
     for command in (["status"], ["query", "task", "--count"], ["event", "publish", "c", "n"]):
         assert mdcoord(*command, "--json", "--agent", "bob").json["_unread"] == 1
     assert mdcoord("event", "tail", "c", "--json", "--agent", "bob").json["_unread"] == 1
+    nothing = mdcoord("context", "list", "--json", "--agent", "bob")
+    assert (nothing.code, nothing.out, nothing.err) == (0, "", '{"_unread": 1}\n')
     assert mdcoord("message", "ack", "m1", "--agent", "bob", "--json").json.get("_unread") is None
     assert mdcoord("task", "list", "--json", MDCOORD_AGENT="bob").lines == plain
 

@@ -53,9 +53,14 @@ def put_all(
     *,
     empty: str = "",
 ) -> None:
-    """A list: one JSON object a line, or else a table. `empty` is said when there is nothing."""
+    """A list: one JSON object a line, or else a table. `empty` is said when there is nothing.
+
+    What every object carries is said on stderr where there is no object, if there is something to say.
+    """
     if call.json:
         write("\n".join([answer(call, item) for item in items]))
+        if not items and call.envelope:
+            note(json_line(call.envelope))
     elif items:
         write(table(heads, [row(item) for item in items]))
     elif empty:

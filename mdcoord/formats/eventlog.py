@@ -46,6 +46,7 @@ _BODY_ENDS = re.compile(rb"^(?:---[ \t]*\r?\n|##?(?:\s|\Z)|<!-- /?mdcoord:)", re
 _FIELD = re.compile(r"(?:[-*] )?\*\*(.+?)\*\*:(.*)")
 _FRONT_MATTER = re.compile(rb"(?:\xef\xbb\xbf)?---[ \t]*\r?\n(?:.*\n)*?---[ \t]*(?:\r?\n|\Z)")
 _ROTATED = re.compile(rb"^rotated_bytes:[ \t]*([0-9]{1,18})[ \t]*\r?$", re.M)
+_ROTATED_LINE = re.compile(rb"^rotated_bytes:[^\n]*\n", re.M)
 _NOTE = re.compile(
     rb"^_Note: This log contains the last [0-9]+ events\. Older events are in `[^`\n]*`_\r?\n", re.M
 )
@@ -396,6 +397,16 @@ def _with_note(text: bytes, keep: int, archive: str) -> bytes:
         return text[:at] + note + b"\n" + text[at:]
     gap = b"" if not text or text.endswith(b"\n\n") else b"\n" if text.endswith(b"\n") else b"\n\n"
     return text + gap + note + b"\n---\n\n"
+
+
+def own_head(head: bytes, channel: str) -> bytes:
+    """The text above the first event without what a rotation wrote into it; nothing for the usual head."""
+    end = front_matter_end(head)
+    front, text = _ROTATED_LINE.sub(b"", head[:end], count=1), head[end:]
+    note = _NOTE.search(text)
+    if note:
+        text = text[: note.start()] + text[note.end() :].removeprefix(b"\n")
+    return b"" if front + text == new_log(channel) else front + text
 
 
 def is_note(line: bytes) -> bool:

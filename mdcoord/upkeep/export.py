@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import dropwhile
 from typing import Protocol
 
 from mdcoord.backends.base import Backend, Copy, Event, Unreadable
 from mdcoord.errors import NotFound, UsageError
+from mdcoord.formats.eventlog import first_heading, render_event
 from mdcoord.host import Host
 from mdcoord.model import KINDS
 from mdcoord.rules.leases import carried
@@ -87,14 +87,8 @@ class Export:
 
     def _published(self, channel: str) -> Iterator[Published]:
         oldest = next(self._backend.tail(channel, limit=1), None)
-        history = self._backend.history(channel)
-
-        def rotated(event: Event) -> bool:
-            return oldest is None or event.cursor != oldest.cursor
-
-        if not self._header.archive:
-            return (Published(channel, event) for event in dropwhile(rotated, history))
-        return _marked(channel, history, oldest)
+        marked = _marked(channel, self._backend.history(channel), oldest)
+        return marked if self._header.archive else _in_log(marked)
 
     def _places(self, channel: str) -> Iterator[Place]:
         for one in self._consumers:
@@ -115,6 +109,25 @@ def _marked(channel: str, history: Iterator[Event], oldest: Event | None) -> Ite
     for event in history:
         archived = archived and (oldest is None or event.cursor != oldest.cursor)
         yield Published(channel, event, archived)
+
+
+def _in_log(events: Iterator[Published]) -> Iterator[Published]:
+    """The events that are not archived; the first of them takes along what stands above the log."""
+    head = ""
+    for number, published in enumerate(events):
+        text = published.event.text
+        if number == 0 and text is not None and published.archived:
+            block = text.encode()
+            head = block[: first_heading(block) or 0].decode()
+        if not published.archived:
+            yield _below(head, published) if head else published
+            head = ""
+
+
+def _below(head: str, published: Published) -> Published:
+    event = published.event
+    text = event.text or render_event(event.id, event.name, event.time, event.data)[0].decode()
+    return published._replace(event=event._replace(text=head + text))
 
 
 def kinds_of(names: Iterable[str]) -> tuple[str, ...]:

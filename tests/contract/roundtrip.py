@@ -15,6 +15,7 @@ from mdcoord.backends.base import Backend, Copy
 from mdcoord.backends.markdown import fileio, log, reader
 from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.memory import MemoryBackend
+from mdcoord.formats.eventlog import new_log
 from mdcoord.formats.revise import Scribe
 from mdcoord.formats.templating import Templates
 from mdcoord.host import Host
@@ -51,6 +52,13 @@ BLOCKS = [
 ]
 
 bodies = texts.filter(lambda text: "\0" not in text)
+HEADS = [
+    new_log("log"),
+    b"# My log\n\nLast Updated: today\n\n",
+    b"---\nschema: mdcoord/events/1\nchannel: log\ntitle: Mine # really\n---\n\n# Mine\n\nWords.\n\n---\n\n",
+    b"\xef\xbb\xbf# BOM\r\n\r\n",
+]
+
 documents = st.tuples(
     st.sampled_from(["task", "agent", "message"]),
     st.sampled_from(["a", "b", "c-1", "d.2"]),
@@ -62,7 +70,10 @@ published = st.tuples(
     st.sampled_from(["step", "a b", "é"]), st.dictionaries(st.text("ab_", min_size=1), texts)
 )
 channels = st.tuples(
-    st.lists(st.one_of(st.sampled_from(BLOCKS), published), max_size=6), st.integers(0, 7), st.integers(0, 7)
+    st.sampled_from(HEADS),
+    st.tuples(published | st.just(BLOCKS[0]), st.lists(st.sampled_from(BLOCKS) | published, max_size=5)),
+    st.integers(0, 7),
+    st.integers(0, 7),
 )
 workspaces = st.tuples(
     st.lists(documents, max_size=6), st.dictionaries(st.sampled_from(["log", "training"]), channels)
@@ -79,8 +90,9 @@ def fill(backend: MarkdownBackend, content: tuple) -> None:
             text = SCRIBE.create(key, fields, body).text
         place = f"{key.name}{archived.removeprefix('archived')}" if archived else ""
         backend.put_all([Copy(key, text, lease=lease, archived=place)])
-    for channel, (items, keep, seen) in logs.items():
-        for item in items:
+    for channel, (head, (first, items), keep, seen) in logs.items():
+        Path(backend.location, f"events-{channel}.md").write_bytes(head)
+        for item in (first, *items):
             append(backend, channel, item)
         finish(backend, channel, keep, seen)
 
@@ -111,6 +123,16 @@ def files() -> Iterator[MarkdownBackend]:
         yield backend
 
 
+def files_of(backend: MarkdownBackend) -> dict[str, bytes]:
+    """The files of a workspace, without logs that were rotated and archives of such: these name a day."""
+    files = {path.name: path.read_bytes() for path in Path(backend.location).rglob("*.md")}
+    return {
+        name: data
+        for name, data in files.items()
+        if b"rotated_bytes:" not in data and b"archived_on:" not in data
+    }
+
+
 def exported(backend: Backend) -> list[str]:
     """All lines but the header."""
     return [*Workspace(backend, host=FakeHost()).export(archive=True)]
@@ -133,6 +155,7 @@ class RoundTripContract(ContractBase):
                 assert exported(backend)[1:] == lines[1:]
                 self.bring(exported(backend), back)
                 assert exported(back)[1:] == lines[1:]
+                assert files_of(back) == files_of(origin)
 
         travel()
 

@@ -119,7 +119,7 @@ class EventLog:
         with self._open(file.channel) as view:
             archived = takewhile(lambda block: not _is_in(view, block), file.archives.from_stretch_of(0))
             log = (Archived(view.event(span), span, 0) for span in view.spans())
-            yield from _with_texts(chain(archived, log))
+            yield from _with_texts(eventlog.own_head(view.head, file.channel), chain(archived, log))
 
     @contextmanager
     def _open(self, channel: str) -> Iterator[LogView]:
@@ -162,11 +162,13 @@ class EventLog:
     def extend(self, channel: str, events: Iterable[Event]) -> None:
         """Add events as they are in one write; makes the log. Raises UsageError, Busy, NotDurable."""
         file = self._file(channel_name(channel))
-        blocks = bytearray()
+        head, blocks = b"", bytearray()
         for event in events:
-            blocks += (b"" if not blocks or blocks.endswith(b"\n") else b"\n") + _block(event)
+            above, block = _block(event)
+            head = head or above
+            blocks += (b"" if not blocks or blocks.endswith(b"\n") else b"\n") + block
         with file.lock():
-            extend_log(file, bytes(blocks))
+            extend_log(file, head, bytes(blocks))
 
     # ---------------------------------------------------------------- rotating
 
@@ -262,10 +264,10 @@ def _is_in(view: LogView, block: Archived) -> bool:
     return _place_in(view, block.offset, block.event.id) is not None
 
 
-def _with_texts(blocks: Iterable[Archived]) -> Iterator[Event]:
-    """The events of blocks; what stands between two of them belongs to the one above, or else below."""
+def _with_texts(head: bytes, blocks: Iterable[Archived]) -> Iterator[Event]:
+    """The events of blocks. What stands between two belongs to the one above, the head to the first."""
     last: Event | None = None
-    text, own = b"", True
+    text, own = head, not head
     for event, span, _ in blocks:
         if event is not None and last is not None:
             yield last if own else last._replace(text=text.decode("utf-8", "replace"))
@@ -277,11 +279,13 @@ def _with_texts(blocks: Iterable[Archived]) -> Iterator[Event]:
         yield last if own else last._replace(text=text.decode("utf-8", "replace"))
 
 
-def _block(event: Event) -> bytes:
-    """An event as it stands in a log."""
-    if event.text is not None:
-        return event.text.encode()
-    return eventlog.render_event(event.id, event.name, event.time, event.data)[0]
+def _block(event: Event) -> tuple[bytes, bytes]:
+    """An event as it stands in a log, and what it says of the text above all events."""
+    if event.text is None:
+        return b"", eventlog.render_event(event.id, event.name, event.time, event.data)[0]
+    text = event.text.encode()
+    at = eventlog.first_heading(text) or 0
+    return text[:at], text[at:]
 
 
 def _is_channel(name: str) -> bool:

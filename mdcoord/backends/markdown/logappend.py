@@ -45,8 +45,11 @@ def append_event(file: LogFile, block: bytes, entry: Entry, repeated: bool) -> E
     raise busy(file)
 
 
-def extend_log(file: LogFile, blocks: bytes) -> None:
-    """Write blocks as they are at the end of a log, or make the log. The caller holds the log's lock."""
+def extend_log(file: LogFile, head: bytes, blocks: bytes) -> None:
+    """Write blocks as they are at the end of a log, or make the log, with this head if there is one.
+
+    The caller holds the log's lock.
+    """
     for _round in range(ROUNDS):
         start = 0
         try:
@@ -58,7 +61,7 @@ def extend_log(file: LogFile, blocks: bytes) -> None:
                     return
         except FileNotFoundError:
             pass
-        if not start and _make(file, blocks) is not None:
+        if not start and _make(file, blocks, head) is not None:
             return
     raise busy(file)
 
@@ -110,10 +113,11 @@ def _begin(file: LogFile, block: bytes, entry: Entry) -> Event | None:
     return None if start is None else make_event(file.channel, entry, start)
 
 
-def _make(file: LogFile, blocks: bytes) -> int | None:
+def _make(file: LogFile, blocks: bytes, head: bytes = b"") -> int | None:
     """Make a log of blocks; the offset of the first one, None when somebody made it meanwhile."""
     start = file.archives.beyond()
-    if not file.begin(eventlog.new_log(file.channel, start) + blocks):
+    usual = start or not head  # which says how much is archived
+    if not file.begin((eventlog.new_log(file.channel, start) if usual else head) + blocks):
         return None
     file.journal.clear()
     file.journal.note(blocks)

@@ -96,6 +96,7 @@ class Link:
             "retry": Retry(NoBackoff(), 0),
         }
         self._kind = self._options.pop("connection_class", redis.Connection)
+        self._home = {name: self._options[name] for name in ("host", "port") if name in self._options}
         self._free: deque[Any] = deque()
         self._pid = os.getpid()
         self._answered = False
@@ -210,6 +211,7 @@ class Link:
             answers = self._ask(connection, commands)
         except self.broken as error:
             self.close()  # the others are hardly better
+            self._options.update(self._home)  # whom a cluster has put in its place is known there
             return [], error
         self._answered = True
         if seconds == self.address.timeout:

@@ -281,6 +281,31 @@ def test_a_clone_goes_where_the_configuration_says(project: Path, server: Server
     )
 
 
+def test_a_clone_runs_no_command_that_nobody_has_agreed_to(project: Path) -> None:
+    HERE.mkdir(parents=True)
+    (HERE / "agent-ada.md").write_text("---\nagent_id: ada\n---\n")
+    touch = shlex.join([sys.executable, "-c", "open('ran', 'w')"])
+    Path(".claude/workflow-config.yml").write_text(
+        f"coordination:\n  mode: taskqueue\n  taskqueue_command: {json.dumps(touch)}\n"
+    )
+    with pytest.raises(BackendUnavailable, match=r"workflow-config\.yml:3: this command would start"):
+        Workspace.open()
+    assert not Path("ran").exists()
+    with pytest.raises(BackendUnavailable, match="ended with code 0"):
+        Workspace.create(backend=f"taskqueue:{project}/tasks.json").tasks.list()
+    assert Path("ran").exists()
+
+
+def test_a_folder_of_tasks_is_no_clone_of_one_on_taskqueue(project: Path) -> None:
+    HERE.mkdir(parents=True)
+    (HERE / "task-train.md").write_text("---\ntitle: Train\n---\n")
+    Path(".claude/workflow-config.yml").write_text("coordination:\n  mode: taskqueue\n")
+    with pytest.raises(ConfigError):
+        Workspace.open()
+    with pytest.raises(AlreadyExists):
+        Workspace.create(backend="taskqueue")
+
+
 def test_another_store_can_be_looked_at(project: Path, server: Server) -> None:
     with Workspace.create() as w:
         w.tasks.create("Train", id="train")

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from mdcoord.backends.base import Backend
 from mdcoord.config import Config, project_folder
-from mdcoord.errors import ConfigError, NotFound, UsageError
+from mdcoord.errors import BackendUnavailable, ConfigError, NotFound, UsageError
 from mdcoord.layout import looks_used, state_folder
 
 MODES: Final = ("redis", "taskqueue", "markdown")
@@ -51,7 +51,8 @@ def lives_at(config: Config, root: Path) -> str:
     """The place of the workspace of a folder: what is remembered, see `markdown.home`.
 
     Where nothing is, and nothing is in the folder, it is where the configuration says, else in its files.
-    Raises ConfigError when the configuration names another mode: one team must not be parted.
+    Raises ConfigError when the configuration names another mode: one team must not be parted; and
+    BackendUnavailable for a clone whose configuration has a command that nobody has agreed to yet.
     """
     from mdcoord.backends.markdown.home import HERE, Home
 
@@ -59,13 +60,34 @@ def lives_at(config: Config, root: Path) -> str:
     lives = mode_of(place or HERE)
     if config.mode in ("auto", lives):
         return place or HERE
-    if not place and not looks_used(root):
+    if not place and not kept_in_files(root, config.mode):
+        if config.mode == "taskqueue":
+            _require_agreed(config)
         return config.mode
     raise ConfigError(
         f"{config.origin('mode')}: coordination.mode is {config.mode}, but this workspace lives in {lives}",
         hint=f"set it to {lives}, or move the workspace with `mdcoord migrate`",
         setting="mode",
     )
+
+
+def kept_in_files(root: Path, mode: str | None = None) -> bool:
+    """Whether a folder holds a workspace that is in files, and so cannot be in this mode, too."""
+    if mode == "taskqueue":  # there only tasks are elsewhere
+        return any(name.startswith("task-") for name in os.listdir(root))
+    return looks_used(root)
+
+
+def _require_agreed(config: Config) -> None:
+    """A command in a file of the project is not run for somebody who has only cloned and looked."""
+    place = config.places.get("taskqueue_command")
+    if place and place.line:
+        raise BackendUnavailable(
+            f"{place}: this command would start the TaskQueue server of this workspace",
+            hint="look at it; `mdcoord init --backend taskqueue` says that it is fine",
+            path=place.source,
+            line=place.line,
+        )
 
 
 def open_backend(place: str, config: Config, root: Path | None, *, elsewhere: bool = False) -> Backend:

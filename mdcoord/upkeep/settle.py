@@ -12,10 +12,10 @@ from typing import Final
 
 from mdcoord.backends.detect import Choice, choose
 from mdcoord.backends.markdown.home import HERE, Home
-from mdcoord.backends.opening import mode_of
+from mdcoord.backends.opening import kept_in_files, mode_of
 from mdcoord.config import Config
 from mdcoord.errors import AlreadyExists
-from mdcoord.layout import looks_used, state_folder
+from mdcoord.layout import state_folder
 from mdcoord.upkeep.configure import ConfigFile
 
 MODE: Final = "coordination.mode"
@@ -28,10 +28,11 @@ def settled(root: Path, asked: str | None, config: Config, environ: Mapping[str,
     BackendUnavailable where what is asked for is absent.
     """
     lives = Home.of(state_folder(root)).place()
-    if not lives and not (root.is_dir() and (asked is None or looks_used(root))):
+    wanted = mode_of(asked or "")
+    if not lives and not (root.is_dir() and (asked is None or kept_in_files(root, wanted))):
         return choose(asked, config, environ)
     mode = mode_of(lives or HERE)
-    if asked not in (None, "auto") and mode_of(str(asked)) != mode:
+    if asked not in (None, "auto") and wanted != mode:
         raise AlreadyExists(
             f"the workspace in {root} lives in {mode} already", hint=moving(mode or HERE), path=str(root)
         )

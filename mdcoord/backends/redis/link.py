@@ -96,7 +96,9 @@ class Link:
             "retry": Retry(NoBackoff(), 0),
         }
         self._kind = self._options.pop("connection_class", redis.Connection)
-        self._home = {name: self._options[name] for name in ("host", "port") if name in self._options}
+        self._home: dict[str, Any] = {
+            name: self._options[name] for name in ("host", "port") if name in self._options
+        }
         self._free: deque[Any] = deque()
         self._pid = os.getpid()
         self._answered = False

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import inspect
 import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from contract.fakes import FakeHost
 
-from mdcoord.backends.base import Backend
+from mdcoord.backends.base import Backend, Changes, Shelf
 from mdcoord.backends.following import follow
 from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.errors import BackendUnavailable, Moved, NotFound
 from mdcoord.host import Host
-from mdcoord.model import Change, Key
+from mdcoord.model import Change, Key, Record
 
 TASK = Key("task", "one")
 TIME = "2026-01-31T09:30:00.000Z"
@@ -59,7 +60,7 @@ def test_every_method_of_the_contract_goes_along() -> None:
     methods = {
         name: method
         for name, method in inspect.getmembers(Backend, inspect.isfunction)
-        if not name.startswith("_") and name not in ("close", "clock")
+        if not name.startswith("_") and name not in ("close", "clock", "shelf", "changes")
     }
     assert len(methods) > 25
     for name, method in methods.items():
@@ -134,3 +135,111 @@ def test_the_clock_is_that_of_the_place(left: MarkdownBackend) -> None:
     store.channels()
     assert (clock.boot, clock.name) == ("boot-server", "here")
     assert clock.uptime() == FakeHost("server", "boot-server").uptime()
+
+
+class Telling(MemoryBackend):
+    """A store that keeps the queue itself, and tells of changes when it is asked to."""
+
+    class Told(Changes):
+        count = 0
+
+        def __init__(self, ring: Callable[[], None]) -> None:
+            self.ring, self.closed = ring, False
+
+        def close(self) -> None:
+            self.closed = True
+
+    class Queue(Shelf):
+        def __init__(self, backend: Telling) -> None:
+            self.backend = backend
+
+        def open(self) -> Iterator[Record]:
+            self.backend.require_here()
+            yield self.backend.read(TASK)
+            self.backend.require_here()
+
+        def held(self) -> Sequence[Record]:
+            self.backend.require_here()
+            return []
+
+        def tally(self) -> Mapping[str, int]:
+            self.backend.require_here()
+            return {"pending": 1}
+
+        def wait_until(self, record: Record, moment: float) -> None:
+            self.backend.require_here()
+
+        def wait_for(self, record: Record, other: str) -> None:
+            self.backend.require_here()
+
+        def forget(self) -> None:
+            self.backend.require_here()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gone = False
+        self.told: list[Telling.Told] = []
+
+    def require_here(self) -> None:
+        if self.gone:
+            raise Moved("there", "there")
+
+    def channels(self) -> Sequence[str]:
+        self.require_here()
+        return super().channels()
+
+    def shelf(self) -> Shelf:
+        return Telling.Queue(self)
+
+    def changes(self, ring: Callable[[], None], channel: str | None = None) -> Changes:
+        self.told.append(Telling.Told(ring))
+        return self.told[-1]
+
+
+def test_who_is_told_of_changes_is_told_there() -> None:
+    old, new, rung = Telling(), Telling(), threading.Event()
+    store = follow(old, lambda place: new)
+    changes = store.changes(rung.set)
+    assert changes is not None
+    old.told[0].ring()
+    assert (rung.is_set(), changes.count) == (True, 1)
+    rung.clear()
+    old.gone = True
+    store.channels()
+    assert old.told[0].closed
+    new.told[0].ring()
+    assert (rung.is_set(), changes.count) == (True, 2)
+    changes.close()
+    assert new.told[0].closed
+
+
+def test_where_nobody_tells_one_looks_again_and_again() -> None:
+    old, rung = Telling(), threading.Event()
+    store = follow(old, lambda place: MemoryBackend())
+    changes = store.changes(rung.set)
+    old.gone = True
+    store.channels()
+    assert rung.wait(10)
+    assert changes is not None
+    changes.close()
+    assert store.changes(rung.set) is None
+
+
+@pytest.mark.parametrize("there", [MemoryBackend, Telling])
+def test_the_queue_goes_along(there: Callable[[], Backend]) -> None:
+    old, new = Telling(), there()
+    for store in (old, new):
+        store.create("task", {"title": "x"}, name="one")
+    new.create("task", {"status": "in_progress"}, name="two")
+    shelf = follow(old, lambda place: new).shelf()
+    assert shelf is not None
+    offered = shelf.open()
+    assert next(offered).key == TASK
+    old.gone = True
+    assert [record.key for record in offered] == [TASK]  # a second time: it is a hint only
+    assert shelf.tally()["pending"] == 1
+    assert [record.key.id for record in shelf.held()] == ([] if there is Telling else ["two"])
+    shelf.wait_until(new.read(TASK), 1.0)
+    shelf.wait_for(new.read(TASK), "two")
+    shelf.forget()
+    assert follow(MemoryBackend(), lambda place: new).shelf() is None

@@ -8,16 +8,26 @@ without knowing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property, wraps
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+from weakref import WeakSet
 
-from mdcoord.backends.base import Backend, Event
+from mdcoord.backends.base import Backend, Changes, Event, Shelf
 from mdcoord.errors import BackendUnavailable, Moved
 from mdcoord.host import Host
+from mdcoord.model import Record
+from mdcoord.rules.readiness import OPEN, rank
+from mdcoord.rules.standing import IN_PROGRESS, status_of
 
 HOPS: Final = 5
 """How often one step goes after a workspace that moves again and again."""
+
+TICK: Final = 0.25
+"""Seconds after which a store that does not tell of changes is taken to have changed."""
+
+T = TypeVar("T")
 
 Reopen = Callable[[str], Backend]
 """Opens the store at a place."""
@@ -53,6 +63,7 @@ class _Following(Backend):
     def __init__(self, backend: Backend, reopen: Reopen) -> None:
         self._reopen = reopen
         self._moving = threading.Lock()
+        self._listeners: WeakSet[_Changes] = WeakSet()
         self._take(backend)
 
     @property
@@ -66,17 +77,31 @@ class _Following(Backend):
     def clock(self, host: Host) -> Host:
         return _Clock(self, host)
 
+    def shelf(self) -> Shelf | None:
+        return None if self.there.shelf() is None else _Shelf(self)
+
+    def changes(self, ring: Callable[[], None], channel: str | None = None) -> Changes | None:
+        listener = _Changes(self, ring, channel)
+        if not listener.begin():
+            return None
+        self._listeners.add(listener)
+        return listener
+
     def close(self) -> None:
         self.there.close()
 
     def done(self, name: str, /, *arguments: Any, **rest: Any) -> Any:
         """Do a step where the workspace is."""
+        return self.wherever(lambda there: getattr(there, name)(*arguments, **rest))
+
+    def wherever(self, step: Callable[[Backend], T]) -> T:
+        """What a step gives that is done with the store where the workspace is."""
         for _hop in range(HOPS):
             there = self.there
             try:
-                return getattr(there, name)(*arguments, **rest)
+                return step(there)
             except Moved as moved:
-                self._go_after(there, moved)
+                self.go_after(there, moved)
         raise BackendUnavailable(
             f"the workspace was moved {HOPS} times while one step was tried", hint="try again"
         )
@@ -91,21 +116,134 @@ class _Following(Backend):
                     yield event
                     after, limit = event.cursor, None if limit is None else limit - 1
             except Moved as moved:
-                self._go_after(there, moved)
+                self.go_after(there, moved)
                 there = self.there
                 events = self.done("tail", channel, after, limit)
             else:
                 return
 
-    def _go_after(self, left: Backend, moved: Moved) -> None:
+    def go_after(self, left: Backend, moved: Moved) -> None:
+        """Be where the workspace has moved to, unless another thread went there already."""
         with self._moving:
-            if self.there is left:  # else another thread went there already
+            if self.there is left:
                 self._take(self._reopen(moved.place))
                 left.close()
+                for listener in [*self._listeners]:
+                    listener.go_along()
 
     def _take(self, backend: Backend) -> None:
         self.there = backend
         self.name, self.location = backend.name, backend.location
+
+
+class _Shelf(Shelf):
+    """The queue of the store where the workspace is now; where that keeps none, its listing."""
+
+    def __init__(self, following: _Following) -> None:
+        self._following = following
+        self._of: Backend | None = None
+        self._shelf: Shelf = _Listed(following)
+
+    def open(self) -> Iterator[Record]:
+        while True:
+            there = self._following.there
+            try:
+                yield from self._at(there).open()
+                return
+            except Moved as moved:
+                self._following.go_after(there, moved)
+
+    def held(self) -> Sequence[Record]:
+        return self._following.wherever(lambda there: self._at(there).held())
+
+    def tally(self) -> Mapping[str, int]:
+        return self._following.wherever(lambda there: self._at(there).tally())
+
+    def wait_until(self, record: Record, moment: float) -> None:
+        self._following.wherever(lambda there: self._at(there).wait_until(record, moment))
+
+    def wait_for(self, record: Record, other: str) -> None:
+        self._following.wherever(lambda there: self._at(there).wait_for(record, other))
+
+    def forget(self) -> None:
+        self._following.wherever(lambda there: self._at(there).forget())
+
+    def _at(self, backend: Backend) -> Shelf:
+        if self._of is not backend:
+            self._of, self._shelf = backend, backend.shelf() or _Listed(backend)
+        return self._shelf
+
+
+class _Listed(Shelf):
+    """The queue of a store that keeps none, from its listing."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def open(self) -> Iterator[Record]:
+        return iter(sorted(self._with(OPEN), key=lambda record: rank(record.fields)))
+
+    def held(self) -> Sequence[Record]:
+        return self._with({IN_PROGRESS})
+
+    def tally(self) -> Mapping[str, int]:
+        return Counter(status_of(record.fields) for record in self._backend.list("task").records)
+
+    def wait_until(self, record: Record, moment: float) -> None:
+        pass
+
+    def wait_for(self, record: Record, other: str) -> None:
+        pass
+
+    def forget(self) -> None:
+        pass
+
+    def _with(self, statuses: Collection[str]) -> list[Record]:
+        found = self._backend.list("task").records
+        return [
+            Record(one.key, one.fields, "", one.version, one.path, self._backend.lease(one.key))
+            for one in found
+            if status_of(one.fields) in statuses
+        ]
+
+
+class _Changes(Changes):
+    """Is told of changes by the store where the workspace is now; one that does not tell is taken to change
+    all the time.
+    """
+
+    def __init__(self, following: _Following, ring: Callable[[], None], channel: str | None) -> None:
+        self.count = 0
+        self._following = following
+        self._call = ring
+        self._channel = channel
+        self._told: Changes | None = None
+        self._over = threading.Event()
+
+    def begin(self) -> bool:
+        """Whether the store tells of changes."""
+        self._told = self._following.there.changes(self._ring, self._channel)
+        return self._told is not None
+
+    def close(self) -> None:
+        self._over.set()
+        if self._told is not None:
+            self._told.close()
+
+    def go_along(self) -> None:
+        """Be told by another store from now on."""
+        if self._told is not None:
+            self._told.close()
+        if not self._over.is_set() and not self.begin():
+            threading.Thread(target=self._guess, name="mdcoord-changes", daemon=True).start()
+
+    def _ring(self) -> None:
+        self.count += 1
+        self._call()
+
+    def _guess(self) -> None:
+        while self._told is None and not self._over.wait(TICK):
+            self._ring()
 
 
 class _Clock(Host):

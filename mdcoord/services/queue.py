@@ -142,6 +142,7 @@ class Queue:
 
     def refresh(self, member: Member | None = None) -> Snapshot | Offers:
         """The list for an agent, made now."""
+        self._shelf = self._env.backend.shelf()  # the workspace may have moved to another store
         if self._shelf is None or orders_itself(self._env, member):
             self._snapshot = self._list()
         else:

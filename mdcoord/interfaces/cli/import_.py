@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 def import_(call: Call, source: str, tool: str | None, dry_run: bool) -> int:
     """Take in an export, or the tasks of another program.
 
-    SOURCE is what `mdcoord export` wrote: a file, or `-` for stdin. What is here already stays: where the
-    same is here it is passed over, and where something else of that name is here that is reported (exit code
-    4). So an import that was cut off is gone on with by doing it again.
+    SOURCE is a file that `mdcoord export` wrote, or `-` for stdin. What is here already stays: where the same
+    is here it is passed over, and where something else of that name is here that is reported (exit code 4).
+    So an import that was cut off is gone on with by doing it again.
 
     With --from it is the folder of Backlog.md, the lines of `bd export`, or TaskQueue's tasks.json. What
     mdcoord has no field for is kept under the program's name. Exit code 7 when something could not be used.
     """
-    stream = sys.stdin.buffer if source == "-" and tool is None else source
-    found = call.workspace().import_(stream, tool=tool, dry_run=dry_run)
+    piped = "/dev/stdin" if tool else sys.stdin.buffer
+    found = call.workspace().import_(piped if source == "-" else source, tool=tool, dry_run=dry_run)
     done = "would come in" if dry_run else "imported"
     put(call, found.as_dict(), f"{said(found.new)} {done}")
     if not call.json:

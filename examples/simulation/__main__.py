@@ -31,7 +31,8 @@ def main(arguments: Sequence[str]) -> int:
         run = Run.of(storm(folder / "project", folder / "journals", plan, given.workers, given.ttl))
         found = judge(run, read_documents(folder / "project"), tasks, given.ttl)
         far = killed_elsewhere(folder / "elsewhere", given.elsewhere)
-    unseen = f"the same where nobody can see the process, ttl {given.elsewhere:g} s"
+    lasts = f"ttl {given.elsewhere:g} s" if given.elsewhere else "default settings"
+    unseen = f"the same where nobody can see the process, {lasts}"
     rows = [("tasks", "", f"{given.tasks:,}"), *figures(run, found), (unseen, "< 30 s", seconds(far))]
     print(table(rows))
     for sentence in (*found.duplicate, *found.late, *found.lost):
@@ -52,7 +53,7 @@ def options() -> argparse.ArgumentParser:
     add("--pauses", type=int, default=40, help="workers that are stopped for longer than their ttl")
     add("--seconds", type=float, default=0.8, help="what a task takes on the average")
     add("--ttl", type=float, default=5.0, help="seconds that a claim lives without a sign of life")
-    add("--elsewhere", type=float, default=20.0, help="the ttl where nobody can see the worker's process")
+    add("--elsewhere", type=float, help="the ttl where nobody can see the worker's process; else as usual")
     return parser
 
 

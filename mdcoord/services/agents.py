@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Final
 
 from mdcoord.errors import UsageError
@@ -116,7 +116,7 @@ class Agents(Documents[Agent]):
 
     def get(self, name: str | None = None) -> Agent:
         """One agent as it is now. Raises NotFound, InvalidDocument."""
-        return super().get(self._name(name))
+        return self._as_it_is(self._backend.read(self._key(self._name(name))), self._crew.activities())
 
     def reset(self, name: str | None = None) -> Agent:
         """Close the circuit breaker of an agent, so that it is given tasks again. Raises NotFound."""
@@ -134,10 +134,10 @@ class Agents(Documents[Agent]):
 
     def _with_figures(self, changes: Mapping[Path, Value]) -> Callable[[Record], Change]:
         """A change of an agent's document, with what the tasks tell about all that it does not name."""
-        known = self._crew.activities(LATELY)
+        known = cache(lambda: self._crew.activities(LATELY))  # not for one that is new
 
         def decide(record: Record) -> Change:
-            figures = self._crew.figures(record, known)
+            figures = self._crew.figures(record, known())
             told = {path[0] for path in changes if len(path) == 1}
             return Change(
                 set={path: value for path, value in figures.items() if path[0] not in told} | {**changes}
@@ -150,15 +150,18 @@ class Agents(Documents[Agent]):
         return [self._as_it_is(record, known) for record in self._backend.list(self.kind).records]
 
     def _typed(self, record: Record, own: Own | None = None) -> Agent:
-        return self._as_it_is(record, self._crew.activities())
+        """An agent as its document says, which was written just now."""
+        return super()._typed(record, own or self._facts(record, cache(self._crew.activities)))
 
     def _as_it_is(self, record: Record, known: Activities) -> Agent:
-        facts: Own = {
-            "_stale": lambda _: self._silent(record, known),
-            "_last_seen": lambda _: self._seen(record, known),
-            "_presence": lambda _: self._crew.presence(record, known),
+        return self._typed(self._crew.as_it_is(record, known), self._facts(record, lambda: known))
+
+    def _facts(self, record: Record, known: Callable[[], Activities]) -> Own:
+        return {
+            "_stale": lambda _: self._silent(record, known()),
+            "_last_seen": lambda _: self._seen(record, known()),
+            "_presence": lambda _: self._crew.presence(record, known()),
         }
-        return super()._typed(self._crew.as_it_is(record, known), facts)
 
     def _seen(self, record: Record, known: Activities) -> str | None:
         seen = self._crew.seen(record, known)

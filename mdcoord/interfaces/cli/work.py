@@ -34,7 +34,9 @@ GRACE: Final = "5s"
 @click.option("--jobs", type=click.IntRange(1), default=1, metavar="N", help="Work on N tasks at a time (1).")
 @click.option("--idle", type=seconds, metavar="TIME", help="End after so long without work: 10m.")
 @click.option("--max", "limit", type=click.IntRange(1), metavar="N", help="End after N tasks.")
-@click.option("--once", is_flag=True, help="One task, or exit code 5 when none is ready.")
+@click.option(
+    "--once", is_flag=True, help="One task; exit code 1 if it is not completed, 5 if none is ready."
+)
 @click.option("--ttl", type=seconds, metavar="TIME", help="A claim lasts so long after each sign of life.")
 @click.option(
     "--grace",

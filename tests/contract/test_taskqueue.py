@@ -24,6 +24,7 @@ from .moving import MovingContract
 from .planning import PlanningContract
 from .roundtrip import RoundTripContract
 from .suite import BackendContract, Factory
+from .test_leaving import LeavingContract
 
 
 class TestTaskQueue(
@@ -36,6 +37,7 @@ class TestTaskQueue(
     MemosContract,
     MovingContract,
     RoundTripContract,
+    LeavingContract,
 ):
     @pytest.fixture(params=sorted(COMMANDS))
     def factory(self, tmp_path: Path, request: Any) -> Iterator[Factory]:

@@ -176,7 +176,7 @@ class Home:
 
     def _say(self, said: Said) -> None:
         told = {name: value for name, value in said._asdict().items() if value}
-        data = {**told, "place": said.place or HERE}
+        data = {**told, "place": said.place or self._name}
         self._files.prepare()
         self._files.replace(self._path, json.dumps(data).encode() + b"\n", private=True)
 

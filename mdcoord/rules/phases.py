@@ -1,9 +1,9 @@
 """Phases of a workflow as dependencies between tasks, so that nobody has to watch: pure functions.
 
 The tasks of a phase depend on all tasks of the nearest phase before it that has any: two phases of N and M
-tasks in a row write N times M ids (hundreds of each are fine; a phase of one task between them makes it N plus
-M). Where the phases stand and which tasks belong to them is in the workflow's progress document; a task whose
-fields name the workflow and a phase belongs to it, too.
+tasks in a row write N times M ids (hundreds of each are fine; a phase of one task between them makes it N
+plus M). Where the phases stand and which tasks belong to them is in the workflow's progress document; a task
+whose fields name the workflow and a phase belongs to it, too.
 """
 
 from __future__ import annotations

@@ -45,9 +45,11 @@ class ChannelImport:
         self._dry_run = dry_run
         self._origin = backend.start(name)
         self._missing = name not in backend.channels()
-        known = [] if self._missing else [*self._history()]
-        self._known = Counter(map(_print_of, known))
-        self._taken = {identity_of(event.id) for event in known}
+        self._known: Counter[bytes] = Counter()
+        self._taken: set[str] = set()
+        for event in () if self._missing else self._history():
+            self._known[_print_of(event)] += 1
+            self._taken.add(identity_of(event.id))
         self._wanted: Counter[bytes] = Counter()
         self._archived: Counter[bytes] = Counter()
         self._batch: list[Event] = []

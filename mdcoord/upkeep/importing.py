@@ -24,6 +24,8 @@ from mdcoord.upkeep.stream import Channel, End, Header, Line, Place, Published, 
 _BATCH: Final = 200
 """How many documents are handed to the store at once."""
 
+_ARCHIVE: Final = "archive/"
+
 _LAST: Final = 4096
 """Bytes at the end of a file, among which its last line is."""
 
@@ -126,8 +128,9 @@ class _Documents:
         self._host, self._clock = host, backend.clock(host)
         self._dry_run = dry_run
         self._batch: list[Copy] = []
-        self._wanted: dict[tuple[bool, str], tuple[str, str]] = {}
-        self._made: set[tuple[bool, str]] = set()
+        self._wanted: dict[str, str] = {}
+        self._kinds: set[tuple[str, bool]] = set()
+        self._made: set[str] = set()
 
     def add(self, copy: Copy) -> None:
         """Take one document. Raises InvalidName."""
@@ -141,23 +144,21 @@ class _Documents:
     def fates(self) -> Iterator[Fate]:
         """Kind, name and fate of each document, as the store has it now."""
         self._flush()
-        for archived, kind in sorted({(archived, kind) for (archived, _), (kind, _) in self._wanted.items()}):
+        for kind, archived in sorted(self._kinds):
             for copy in self._backend.copies(kind, archived=archived):
-                name = (archived, copy.archived or copy.key.name) if isinstance(copy, Copy) else (False, "")
-                wanted = self._wanted.pop(name, None)
-                if wanted is not None and isinstance(copy, Copy):
-                    yield kind, _shown(*name), self._fate(name, version_of(copy.text) == wanted[1])
-        for name, (kind, _) in self._wanted.items():
-            yield kind, _shown(*name), "new" if self._dry_run else "lost"
-
-    def _fate(self, name: tuple[bool, str], equal: bool) -> str:
-        return "different" if not equal else "new" if name in self._made else "same"
+                name = _name_of(copy) if isinstance(copy, Copy) else None
+                if isinstance(copy, Copy) and name in self._wanted:
+                    same = self._wanted.pop(name) == version_of(copy.text)
+                    yield kind, name, "different" if not same else "new" if name in self._made else "same"
+        for name in self._wanted:
+            kind = name.removeprefix(_ARCHIVE).partition("-")[0]
+            yield kind, name, "new" if self._dry_run else "lost"
 
     def _flush(self) -> None:
         batch, self._batch = self._batch, []
-        names = [(bool(copy.archived), copy.archived or copy.key.name) for copy in batch]
-        for name, copy in zip(names, batch, strict=True):
-            self._wanted[name] = (copy.key.kind, version_of(copy.text))
+        names = [*map(_name_of, batch)]
+        self._wanted.update(zip(names, (version_of(copy.text) for copy in batch), strict=True))
+        self._kinds.update((copy.key.kind, bool(copy.archived)) for copy in batch)
         if not self._dry_run:
             made = self._backend.put_all([self._with_lease(copy) for copy in batch])
             self._made.update(name for name, is_new in zip(names, made, strict=True) if is_new)
@@ -176,9 +177,9 @@ class _Documents:
 
 
 def lines_of(path: str) -> Iterator[bytes]:
-    """The lines of a file that holds an export; none when it does not end as one does, or was cut off.
+    """The lines of a file that holds an export.
 
-    Raises NotFound, BackendUnavailable, InvalidDocument.
+    Raises NotFound, BackendUnavailable, and InvalidDocument before the first line of a file that was cut off.
     """
     try:
         with open(path, "rb") as file:
@@ -203,8 +204,8 @@ def _cut_off(where: str) -> InvalidDocument:
     )
 
 
-def _shown(archived: bool, name: str) -> str:
-    return f"archive/{name}" if archived else name
+def _name_of(copy: Copy) -> str:
+    return _ARCHIVE + copy.archived if copy.archived else copy.key.name
 
 
 def _checked(lines: Iterable[str | bytes], where: str) -> Iterator[Line]:

@@ -342,6 +342,18 @@ def test_a_step_that_the_server_loses_is_done_once(
         assert len(peer.call("list_projects")["projects"]) == 1
 
 
+def test_who_is_killed_before_he_approves_is_helped(standin: TaskQueueBackend) -> None:
+    happens(standin, *["approve_task forgets"] * 99)
+    with pytest.raises(BackendUnavailable):
+        standin.create("task", {"status": "completed"}, name="one")
+    happens(standin)
+    with Peer(standin.queue.file) as peer:
+        theirs = peer.add("theirs", "x")
+        peer.update(theirs, status="done", completedDetails="wait for me")
+        standin.sweep()
+        assert [task["approved"] for task in peer.tasks()] == [True, False]
+
+
 def test_a_server_that_keeps_nothing_is_told(standin: TaskQueueBackend) -> None:
     standin.create("task", {"n": 1}, name="one")
     happens(standin, *["update_task forgets"] * 99)

@@ -97,6 +97,11 @@ class Entry(NamedTuple):
         return bool(self.task["approved"])
 
     @property
+    def completed_here(self) -> bool:
+        """Whether mdcoord completed it."""
+        return bool(self.header and self.header.get("status") == DONE)
+
+    @property
     def gone(self) -> bool:
         """Whether the document was removed."""
         return bool(self.header and self.header.get("gone"))

@@ -176,6 +176,10 @@ class TaskQueueBackend(MarkdownBackend):
             self._files.remove(path)
         return record_of(key, draft, lease)
 
+    def sweep(self) -> None:
+        super().sweep()
+        self._tasks.approve()
+
     def close(self) -> None:
         super().close()
         self.queue.close()

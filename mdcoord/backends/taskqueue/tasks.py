@@ -108,6 +108,16 @@ class Tasks:
                     raise Changed
             self._settle(project, wanted, before)
 
+    def approve(self) -> None:
+        """Approve what was completed by a process that was killed before it could."""
+        with self._queue.turn():
+            project = self._queue.project()
+            if project is None or not project.approves:
+                return
+            for entry in map(entry_of, project.tasks):
+                if entry.shown.status == DONE and entry.completed_here and not entry.approved:
+                    self._queue.approve(project, entry.id)
+
     def remove(self, before: Entry) -> None:
         """See to it that the document is gone. Raises Changed, BackendUnavailable."""
         key = before.key

@@ -19,13 +19,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from taskqueue_peer import COMMANDS, STANDIN, Peer, backend_in, file_in
 
-from mdcoord.backends.taskqueue.entry import Wanted, entry_of, wanted_for
+from mdcoord.backends.taskqueue.entry import Wanted, draft_of, entry_of, wanted_for
 from mdcoord.backends.taskqueue.store import TaskQueueBackend
 from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound
+from mdcoord.formats.revise import Scribe
+from mdcoord.formats.templating import Templates
 from mdcoord.model import Change, Key
 from mdcoord.workspace import Workspace
 
 TASK = Key("task", "one")
+SCRIBE = Scribe(Templates([]))
 LOCKED = 0.3
 """Seconds for a call in tests of what takes too long."""
 
@@ -556,6 +559,7 @@ PIECES = st.sampled_from(
         "\n<!-- /mdcoord:document -->",
     ]
 )
+ANYTHING = st.text(st.characters())  # with halves of characters, too
 TEXTS = st.lists(WORDS | PIECES, max_size=4).map("".join)
 
 
@@ -566,6 +570,29 @@ def test_any_text_comes_back(text: str, title: str, words: str, status: str) -> 
     assert (entry.key, entry.text) == (TASK, text)
     assert entry.holds(wanted)
     assert entry.shown == wanted.shown
+
+
+@given(
+    task=st.fixed_dictionaries(
+        {"id": st.sampled_from(["task-1", "task-20"])},
+        optional={
+            **dict.fromkeys(["title", "description", "completedDetails", "toolRecommendations"], ANYTHING),
+            "status": st.sampled_from(["not started", "in progress", "done", "paused"]),
+            "approved": st.booleans(),
+        },
+    )
+)
+def test_any_task_of_others_is_a_document(task: dict[str, Any]) -> None:
+    entry = entry_of(task)
+    draft = draft_of(entry, SCRIBE, "here")
+    assert draft.fields.get("title", "") == entry.shown.title
+    assert (
+        draft.fields.get("instructions", "")
+        == task.get("description", "").encode("utf-8", "replace").decode()
+    )
+    again = SCRIBE.open(entry.key, draft.text)
+    assert again.fields == draft.fields
+    assert entry_of(stored(wanted_for(entry.key, draft.text, draft.fields))).text == draft.text
 
 
 def stored(wanted: Wanted) -> dict[str, Any]:

@@ -153,7 +153,6 @@ def ping(address: Address, patience: float) -> str:
 
 
 def _ping(address: Address, patience: float) -> str:
-
     try:
         with _connected(address, patience) as connection:
             if address.url.startswith("rediss:"):

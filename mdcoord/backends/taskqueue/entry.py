@@ -94,7 +94,7 @@ class Entry(NamedTuple):
     @property
     def approved(self) -> bool:
         """Whether the server refuses every change."""
-        return bool(self.task["approved"])
+        return bool(self.task.get("approved"))
 
     @property
     def completed_here(self) -> bool:
@@ -113,7 +113,7 @@ class Entry(NamedTuple):
 
 def entry_of(task: Task) -> Entry:
     """A task of the server, read as it is."""
-    description = str(task["description"])
+    description = _said(task, "description")
     start = _START.search(description)
     header = _header(start[1]) if start else None
     if start is None or header is None:
@@ -181,7 +181,7 @@ def _changed_there(entry: Entry) -> Change:
     if "words" in changed:
         values["instructions",] = shown.words
     if "status" in changed:
-        values["status",] = _MEANINGS[shown.status]
+        values["status",] = _MEANINGS.get(shown.status, "pending")
     if changed & {"status", "details"} and shown.status == DONE:
         values |= {("result",): shown.details, ("progress",): 1}
     return Change(set=values)
@@ -192,10 +192,10 @@ def _made_there(entry: Entry) -> dict[str, Value]:
     values: dict[str, Value] = {
         "task_id": task["id"],
         "title": shown.title,
-        "status": _MEANINGS[shown.status],
+        "status": _MEANINGS.get(shown.status, "pending"),
         "instructions": shown.words,
-        "tool_recommendations": task.get("toolRecommendations"),
-        "rule_recommendations": task.get("ruleRecommendations"),
+        "tool_recommendations": _said(task, "toolRecommendations"),
+        "rule_recommendations": _said(task, "ruleRecommendations"),
         "result": shown.details,
         "progress": 1 if shown.status == DONE else None,
     }
@@ -203,8 +203,14 @@ def _made_there(entry: Entry) -> dict[str, Value]:
 
 
 def _shown(task: Task, words: str) -> Shown:
-    status = str(task["status"])
-    return Shown(str(task["title"]), words, status, str(task["completedDetails"]) if status == DONE else "")
+    status = _said(task, "status")
+    details = _said(task, "completedDetails") if status == DONE else ""
+    return Shown(_said(task, "title"), words, status, details)
+
+
+def _said(task: Task, name: str) -> str:
+    """A text of a task; files that others made may lack some, or have half a character."""
+    return str(task.get(name) or "").encode("utf-8", "replace").decode()
 
 
 def _header(text: str) -> dict[str, Any] | None:

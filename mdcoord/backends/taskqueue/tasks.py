@@ -80,11 +80,12 @@ class Tasks:
 
     def listing(self) -> Listing:
         """All task documents as they are now."""
-        known, self._listed = self._listed, {}
+        known, fresh = self._listed, {}
         for key, entry in sorted(self.entries().items()):
             task, row = known.get(key, (None, None))
-            self._listed[key] = (entry.task, row if row and task == entry.task else self._row(entry))
-        rows = [row for _, row in self._listed.values()]
+            fresh[key] = (entry.task, row if row and task == entry.task else self._row(entry))
+        self._listed = fresh
+        rows = [row for _, row in fresh.values()]
         return Listing(
             [row for row in rows if isinstance(row, Record)],
             [row for row in rows if isinstance(row, Unreadable)],

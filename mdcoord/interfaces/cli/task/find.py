@@ -54,8 +54,9 @@ def listing(
             notice(call, "unknown_status", f"{message} ({hint})", status=name, message=message, hint=hint)
         found = [task for task in found if task.status in wanted]
     elif where is None and not everything:
-        hidden.update(task.status for task in found if task.status in HIDDEN)
-        found = [task for task in found if task.status not in HIDDEN]
+        there = Counter(task.status for task in found)
+        hidden.update({name: there[name] for name in HIDDEN if there[name]})
+        found = [task for task in found if task.status not in HIDDEN] if hidden else found
     if ready:
         found = [task for task in found if task.ready]
     if ready and (agent := call.named_agent):

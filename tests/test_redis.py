@@ -19,7 +19,7 @@ from storms.processes import run_all
 
 from mdcoord.backends.redis.address import parse_address
 from mdcoord.backends.redis.store import RedisBackend
-from mdcoord.errors import BackendUnavailable, NotFound, UsageError
+from mdcoord.errors import BackendUnavailable, NotFound, NothingReady, UsageError
 from mdcoord.model import Change, Key
 from mdcoord.workspace import Workspace
 
@@ -251,6 +251,45 @@ def test_a_restart_in_the_middle_of_work(tmp_path: Path) -> None:
                 events = [event.data["n"] for event in backend.tail("log") if event.name == f"w{number}"]
                 assert events == [*range(done[number])]
             assert backend.durability == "appendonly"
+    finally:
+        server.close()
+
+
+def test_claims_outlive_a_server_that_is_killed(tmp_path: Path) -> None:
+    """Every attempt has one claimant, and every task is completed once, by who was told so."""
+    server, tasks = Server(some_binary(), "--appendonly", "yes", "--appendfsync", "always"), 80
+    try:
+        url = server.url("t:", timeout=20)
+        with Workspace.open(url) as w:
+            for number in range(tasks):
+                w.tasks.create(
+                    "x", id=f"n{number:02}", depends_on=[f"n{number - 1:02}"] if number % 4 else []
+                )
+        done: list[tuple[str, int]] = []
+
+        def work(number: int) -> None:
+            with Workspace.open(url, agent=f"w{number}") as w:
+                while len(done) < tasks:
+                    try:
+                        claim = w.tasks.claim(heartbeat=False)
+                    except NothingReady:
+                        continue
+                    claim.complete(result=f"w{number}")
+                    done.append((claim.id, claim.attempt))
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for goal in (15, 35, 55):
+            while len(done) < goal:
+                assert any(thread.is_alive() for thread in threads)
+            server.kill()
+            server.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(done) == [(f"n{number:02}", 1) for number in range(tasks)]
+        with Workspace.open(url) as w:
+            assert {(task.status, task.attempt) for task in w.tasks.list()} == {("completed", 1)}
     finally:
         server.close()
 

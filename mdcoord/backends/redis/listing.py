@@ -27,7 +27,7 @@ Load = Callable[[Key, bytes], Record]
 
 @dataclass(slots=True)
 class _Kind:
-    """What is known of one kind. Replaced as a whole, but for `looked`."""
+    """What is known of one kind. Replaced as a whole."""
 
     revision: int = 0
     removals: bytes | None = None
@@ -44,11 +44,12 @@ class Listings:
         self._keys = keys
         self._load = load
         self._kinds: dict[str, _Kind] = {}
+        self._written: dict[str, float] = {}
 
     def listing(self, kind: str, max_age: float) -> Listing:
         """All documents of a kind, as they were at most `max_age` seconds ago."""
         known, begun = self._kinds.get(kind, _Kind()), time.monotonic()
-        if begun - known.looked <= max_age:
+        if begun - known.looked <= max_age and known.looked > self._written.get(kind, 0.0):
             return known.listing
         index = self._keys.index(kind)
         removals, changed = self._link.many(
@@ -70,8 +71,7 @@ class Listings:
 
     def outdated(self, kind: str) -> None:
         """This process has written: no answer from before is good enough."""
-        if (known := self._kinds.get(kind)) is not None:
-            known.looked = -float("inf")
+        self._written[kind] = time.monotonic()
 
     def _fetch(self, kind: str, names: list[str], entries: dict[str, Record | Unreadable]) -> None:
         for page in in_pages(names, PAGE):

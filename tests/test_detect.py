@@ -96,7 +96,7 @@ def test_nothing_is_there(closed: str) -> None:
     assert (found.place, found.mode, found.notice) == ("markdown", "markdown", "")
     assert found.reasons == (
         f"no Redis at redis://localhost:{closed}/0 (Connection refused)",
-        "no TaskQueue (taskqueue-mcp is not installed, and no command is configured)",
+        "no TaskQueue (taskqueue-mcp is not installed)",
     )
 
 

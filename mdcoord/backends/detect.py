@@ -121,15 +121,12 @@ def _redis(config: Config, environ: Mapping[str, str], said: str) -> tuple[str, 
 
 def _taskqueue(config: Config, environ: Mapping[str, str], said: str) -> tuple[str, str]:
     """The same for TaskQueue, whose server is started when it is needed: by a command that is there."""
-    from shutil import which
+    from mdcoord.backends.taskqueue.server import command_of, file_of
 
-    from mdcoord.backends.taskqueue.server import PROGRAM, file_of, find_command
-
-    command = find_command(config, environ)
-    if command is None:
-        return "", f"no TaskQueue ({PROGRAM} is not installed, and no command is configured)"
-    if which(command[0], path=environ.get("PATH")) is None:
-        return "", f"no TaskQueue ({command[0]} cannot be run)"
+    try:
+        command = command_of(config, environ)
+    except BackendUnavailable as error:
+        return "", error.message
     file = os.path.abspath(os.path.expanduser(file_of(config, environ)))
     return said if is_address(said) else f"taskqueue:{file}", f"a TaskQueue server is there: {command[-1]}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from shutil import which
 from typing import Final
 
 from mdcoord.config import Config
@@ -15,31 +16,29 @@ PROGRAM: Final = "taskqueue-mcp"
 """What the server is called where it is installed."""
 
 
-def find_command(config: Config, environ: Mapping[str, str]) -> list[str] | None:
-    """The command that starts a server, None where there is none: configured, or else installed.
+def command_of(config: Config, environ: Mapping[str, str]) -> list[str]:
+    """The command that starts a server: the configured one, or else what is installed.
 
-    Never by `npx`, which may fetch it from the network.
+    Never `npx`, which may fetch it from the network. Raises BackendUnavailable.
     """
     configured = config.taskqueue_command
     if configured == OFF:
-        return None
-    if configured is None:
-        from shutil import which
+        raise _none(f"it is turned off by {config.origin('taskqueue_command')}")
+    if isinstance(configured, str):
+        return ["/bin/sh", "-c", configured]
+    command = list(configured or [PROGRAM])
+    program = which(command[0], path=environ.get("PATH"))
+    if program is None:
+        reason = f"{command[0]} cannot be run" if configured else f"{PROGRAM} is not installed"
+        raise _none(reason)
+    return [program, *command[1:]]
 
-        program = which(PROGRAM, path=environ.get("PATH"))
-        return [program] if program else None
-    return ["/bin/sh", "-c", configured] if isinstance(configured, str) else [*configured]
 
-
-def command_of(config: Config, environ: Mapping[str, str]) -> list[str]:
-    """The command that starts a server. Raises BackendUnavailable."""
-    command = find_command(config, environ)
-    if command is None:
-        raise BackendUnavailable(
-            f"there is no TaskQueue server: {PROGRAM} is not installed, and no command is configured",
-            hint="install it, or set coordination.taskqueue_command (MDCOORD_TASKQUEUE_COMMAND)",
-        )
-    return command
+def _none(reason: str) -> BackendUnavailable:
+    return BackendUnavailable(
+        f"no TaskQueue ({reason})",
+        hint="install it, or set coordination.taskqueue_command (MDCOORD_TASKQUEUE_COMMAND)",
+    )
 
 
 def file_of(config: Config, environ: Mapping[str, str]) -> str:

@@ -34,6 +34,7 @@ class Offers:
     """Candidates for claims. `made` is in seconds on this process's clock."""
 
     listed = False
+    alone = False
     awaited: frozenset[str] = frozenset()
 
     def __init__(self, env: Env, shelf: Shelf, over: Over) -> None:

@@ -51,7 +51,8 @@ class _Line:
 class Snapshot:
     """One listing. `made` and `until` are seconds on this process's clock; see `fresh`.
 
-    `passed` are tasks that were passed over because their attempts had gone on since the listing.
+    `alone` until a task of it turned out to be somebody else's; from then on tasks are looked at before they
+    are tried. `passed` are tasks that were passed over because their attempts had gone on since the listing.
     """
 
     made: float
@@ -62,6 +63,7 @@ class Snapshot:
     awaited: frozenset[str]
     tally: dict[str, int]
     experience: Experience | None = None
+    alone: bool = True
     gone: set[Key] = field(default_factory=set)
     passed: list[Record] = field(default_factory=list)
     lines: dict[str, _Line] = field(default_factory=dict)

@@ -109,13 +109,14 @@ class Taking:
                 try:
                     record = self._try(candidate)
                 except Busy as error:
-                    busy = error
+                    busy, snapshot.alone = error, False
                     continue
                 snapshot.gone.add(candidate.key)
                 if record is not None:
                     if refusal := self._beyond(member, record):
                         raise self._nothing(snapshot.tally, refusal)
                     return record
+                snapshot.alone = False
             if snapshot.made < begun:
                 self._queue.refresh(member)
             elif busy is None:
@@ -137,7 +138,7 @@ class Taking:
             return
         for candidate in candidates:
             key = candidate.key
-            if self._backend.attempt(key) > attempt_of(candidate.fields):
+            if not snapshot.alone and self._backend.attempt(key) > attempt_of(candidate.fields):
                 snapshot.gone.add(key)
                 snapshot.passed.append(candidate)
             else:

@@ -151,6 +151,29 @@ def test_what_is_completed_just_now_is_waited_for_no_more(w: Workspace) -> None:
     assert shown(w) == ["train"]
 
 
+def test_it_is_so_for_a_name_in_an_id_field_too(w: Workspace) -> None:
+    w.backend.create("task", {"task_id": "task-122", "status": "completed"}, name="data")
+    w.tasks.create("x", id="train", depends_on=["122"])
+    shelf = w.backend.shelf()
+    assert shelf
+    shelf.wait_for(w.backend.read(Key("task", "train")), "122")
+    assert shown(w) == ["train"]
+
+
+def test_a_task_stands_where_its_priority_puts_it_when_it_comes_back(w: Workspace) -> None:
+    w.tasks.create("x", id="data", priority=99)
+    w.tasks.create("x", id="middle", priority=5)
+    w.tasks.create("x", id="train", priority=9, depends_on=["data"])
+    w.tasks.create("x", id="only", assign="bob")
+    held = w.tasks.claim("data", heartbeat=False)
+    assert shown(w)[0] == "train"
+    assert claim(w) == "middle"
+    w.tasks.update("train", {"priority": 1})
+    w.tasks.create("x", id="other", priority=3)
+    held.complete()
+    assert [claim(w), claim(w)] == ["other", "train"]
+
+
 def test_a_task_that_has_changed_is_not_put_aside(w: Workspace) -> None:
     w.tasks.create("x", id="data")
     w.tasks.create("x", id="train", depends_on=["data"])

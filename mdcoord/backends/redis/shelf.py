@@ -19,10 +19,10 @@ from mdcoord.backends.base import Shelf
 from mdcoord.backends.redis.commits import digest, in_pages
 from mdcoord.backends.redis.documents import Documents
 from mdcoord.backends.redis.keys import Keys
-from mdcoord.backends.redis.link import Link, Script, Word
+from mdcoord.backends.redis.link import Link, Script
 from mdcoord.backends.redis.recent import Raw, Recent
 from mdcoord.backends.redis.sight import in_queue
-from mdcoord.errors import InvalidDocument, UsageError
+from mdcoord.errors import InvalidDocument
 from mdcoord.model import Key, Record
 from mdcoord.rules.standing import status_of
 
@@ -58,15 +58,14 @@ class RedisShelf(Shelf):
         if time.monotonic() - self._asked > KEPT:
             self._left.clear()
         while True:
-            while self._left:
-                _, member, key, raw = self._left.popleft()
+            for _, member, key, raw in self._taken():
                 record = self._record(key, raw)
-                if record is None:
-                    self._park(key, [member, digest(raw[0]) if raw[0] else "", "", 0])
+                if record is None or in_queue(key.id, record.fields)[1] != member:
+                    self._park(key, member, digest(raw[0]) if raw[0] else "")
                 elif key not in seen:
                     seen.add(key)
                     yield record
-            page = self._ask(*last, grow=not seen)
+            page = self._ask(*last, more=bool(seen))
             if not page:
                 return
             last = page[-1][:2]
@@ -90,22 +89,29 @@ class RedisShelf(Shelf):
         return {status: count for status, count in sorted(counts.items()) if count > 0}
 
     def wait_until(self, record: Record, moment: float) -> None:
-        self._aside(record, "time", self._keys.later, moment=moment)
+        _, member = in_queue(record.key.id, record.fields)
+        self._park(record.key, member, record.version, "time", self._keys.later, moment=moment)
 
     def wait_for(self, record: Record, other: str) -> None:
-        try:
-            document = self._keys.document(Key.of("task", other))
-        except UsageError:
-            document = ""  # no task can ever have this name
-        self._aside(record, "task", self._keys.waiting(other), document)
+        _, member = in_queue(record.key.id, record.fields)
+        place = self._keys.waiting(other)
+        self._park(record.key, member, record.version, "task", place, other=other)
 
     def forget(self) -> None:
         self._left.clear()
 
-    def _ask(self, score: str, member: str, *, grow: bool) -> list[Offer]:
+    def _taken(self) -> Iterator[Offer]:
+        """What is left of the last answers; several threads may take from it."""
+        while True:
+            try:
+                yield self._left.popleft()
+            except IndexError:
+                return
+
+    def _ask(self, score: str, member: str, *, more: bool) -> list[Offer]:
+        """The next after these; who asks for more, or again at once, gets twice as many as before."""
         now = time.monotonic()
-        quick = now - self._asked < KEPT
-        self._count = min(self._count * 2, MOST) if quick or not grow else 1
+        self._count = min(self._count * 2, MOST) if more or now - self._asked < KEPT else 1
         self._asked = now
         places = [self._keys.queue, self._keys.later, self._keys.offered]
         head = self._keys.document(Key("task", ""))
@@ -125,13 +131,26 @@ class RedisShelf(Shelf):
         self._recent.note(key, raw)
         return record if status_of(record.fields) == "pending" else None
 
-    def _aside(self, record: Record, how: str, place: str, other: str = "", *, moment: float = 0.0) -> None:
-        _, member = in_queue(record.key.id, record.fields)
-        self._park(record.key, [member, record.version, how, moment], place, other)
-
-    def _park(self, key: Key, values: Sequence[Word], place: str = "", other: str = "") -> None:
-        document = self._keys.document(key)
-        self._link.run(_PARK, [self._keys.queue, place or document, document, other or document], values)
+    def _park(
+        self,
+        key: Key,
+        member: str,
+        version: str,
+        how: str = "",
+        place: str = "",
+        *,
+        moment: float = 0.0,
+        other: str = "",
+    ) -> None:
+        document, head = self._keys.document(key), self._keys.document(Key("task", ""))
+        places = [
+            self._keys.queue,
+            place or document,
+            document,
+            head + other,
+            self._keys.alias("task", other),
+        ]
+        self._link.run(_PARK, places, [member, version, how, moment, head])
 
 
 def _offer(member: bytes, score: bytes, text: bytes | None, lease: bytes | None) -> Offer:

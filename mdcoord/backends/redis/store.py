@@ -52,7 +52,7 @@ from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Link
 from mdcoord.backends.redis.listing import Listings
 from mdcoord.backends.redis.log import EventLog
-from mdcoord.backends.redis.recent import Recent
+from mdcoord.backends.redis.recent import Raw, Recent
 from mdcoord.backends.redis.shelf import RedisShelf
 from mdcoord.backends.redis.sight import Sight, dump
 from mdcoord.backends.redis.turns import Turns
@@ -162,32 +162,38 @@ class RedisBackend(Backend):
         decide: Decide = change if callable(change) else lambda _record: change
         with self._turns.taken(key.name, wait):
             known = self._recent.get(key)
-            race, raw = _Race(self, key, wait), known or self._documents.look(key)
+            if known and (record := self._at_once(key, known, decide, expect)):
+                return record
+            race, raw = _Race(self, key, wait), self._documents.look(key)
             while True:
-                try:
-                    found = self._documents.found(key, raw)
-                    agree(key, raw[0], expect)
-                    wanted = decide(found.record)
-                except Exception:
-                    # What was refused, or left as it is, was perhaps not what is there now.
-                    if raw is not known or (now := self._documents.look(key)) == raw:
-                        raise
-                    raw = now
-                    continue
+                found = self._documents.found(key, raw)
+                agree(key, raw[0], expect)
+                wanted = decide(found.record)
                 if wanted is None:
-                    if raw is not known or (now := self._documents.look(key)) == raw:
-                        return found.record
-                    raw = now
-                    continue
+                    return found.record
                 after, step, stored = self._documents.change(found, wanted)
                 done, (text, lease) = self._commit(step)
                 if done:
                     self._recent.note(key, stored)
                     return after
                 raw = text, lease
-                if known is None:
-                    race.lost()
-                known = None
+                race.lost()
+
+    def _at_once(self, key: Key, known: Raw, decide: Decide, expect: Expect) -> Record | None:
+        """Write to a document as it was known last; None when that is to be done on what is there now."""
+        try:
+            found = self._documents.found(key, known)
+            agree(key, known[0], expect)
+            wanted = decide(found.record)
+            if wanted is None:
+                return found.record if self._documents.look(key) == known else None
+            after, step, stored = self._documents.change(found, wanted)
+        except Exception:
+            return None  # what is there now is perhaps not refused; else the next attempt says why
+        if not self._commit(step)[0]:
+            return None
+        self._recent.note(key, stored)
+        return after
 
     def delete(self, key: Key, expect: Expect = ANY) -> None:
         with self._turns.taken(key.name, DEFAULT_WAIT):

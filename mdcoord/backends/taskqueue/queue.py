@@ -7,8 +7,8 @@ clients' servers take no part in that: what they overwrite is noticed only while
 The server writes its file in place: a power cut in the middle of that can leave half of it, for which only a
 backup helps.
 
-Ids of tasks and projects are used again after a delete. So nothing is remembered between two turns, but for
-the project's id, which is good only where its name is found there again.
+Ids of tasks and projects are used again after a delete. So an id that is remembered from one turn to the next
+only says where to look first: what is found there has to say by its name, or its block, that it is the one.
 """
 
 from __future__ import annotations

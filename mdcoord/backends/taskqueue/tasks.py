@@ -48,17 +48,34 @@ class Tasks:
         self._scribe = scribe
         self._listed: dict[Key, tuple[Task, Record | Unreadable]] = {}
         self._seen: Project | None = None
+        self._places: dict[Key, str] = {}
 
     def entry(self, key: Key) -> Entry | None:
         """The task as it stands on the server, readable or not; None where there is none."""
-        return self.entries().get(key)
+        return self._at_its_place(key) or self.entries().get(key)
 
     def entries(self) -> dict[Key, Entry]:
         """All tasks as they stand, by key."""
         with self._queue.turn():
             project = self._queue.project()
+        found = entries(project.tasks) if project else {}
         self._seen = project and replace(project, tasks=())
-        return entries(project.tasks) if project else {}
+        self._places = {key: entry.id for key, entry in found.items()}
+        return found
+
+    def _at_its_place(self, key: Key) -> Entry | None:
+        """The task where it was last seen, if it is there: its own block says so.
+
+        One that is approved may have a successor, so that is no place to find it.
+        """
+        project, place = self._seen, self._places.get(key)
+        if project is None or place is None:
+            return None
+        with self._queue.turn():
+            task = self._queue.task(project, place)
+        entry = entry_of(task) if task else None
+        good = entry and entry.key == key and not (entry.approved or entry.gone)
+        return entry if good else None
 
     def require(self, key: Key) -> Entry:
         """The task. Raises NotFound."""

@@ -100,7 +100,10 @@ class ConfigFile:
         except (FileExistsError, FileNotFoundError):
             return False
         except Leftover as leftover:
-            files.keep(str(leftover), path)
+            if files.leftover(str(leftover)) in (b"", text.encode(), before):
+                files.discard(str(leftover))  # of a writer that was killed; all of it is safe elsewhere
+            else:
+                files.keep(str(leftover), path)
             return False
         return True
 

@@ -8,7 +8,7 @@ is told from the others by its change time, which programs cannot set.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -55,6 +55,11 @@ class LeftBehind:
         for path in (*self._documents(), *self._archived(("events-",))):
             self._put_away(path)
         return late
+
+    def put_away(self, names: Iterable[str]) -> None:
+        """Put documents of these names into the archive."""
+        for name in names:
+            self._put_away(self._root / f"{name}.md")
 
     def _archived(self, prefixes: tuple[str, ...]) -> list[Path]:
         files = sorted((self._root / "archive").glob("*.md"))

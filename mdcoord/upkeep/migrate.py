@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from mdcoord.backends.base import Gate, shown
+from mdcoord.backends.base import Gate, Unreadable, shown
 from mdcoord.backends.markdown.home import HERE, Home
 from mdcoord.backends.opening import lives_at, mode_of, open_backend, redis_url
 from mdcoord.config import Config
@@ -157,7 +157,10 @@ class Migration:
         The files of a folder that somebody saved meanwhile are put aside; returns their names.
         """
         mine = self._identity(dry_run)
+        comes_back = (self._source.name, self._target.name) == ("redis", HERE)
         if self._target.memo(OWN, "from") == mine:
+            if comes_back and not dry_run:
+                self._left.put_away(self._unreadable())
             return []
         if self._target.name == "redis" and self._is_occupied():
             raise AlreadyExists(
@@ -167,9 +170,14 @@ class Migration:
         if dry_run:
             return []
         # Between TaskQueue and the files of the same folder only the tasks move.
-        aside = self._left.clear() if (self._source.name, self._target.name) == ("redis", HERE) else []
+        aside = self._left.clear() if comes_back else []
         self._target.keep(OWN, "from", lambda _: mine)
         return aside
+
+    def _unreadable(self) -> list[str]:
+        """What a move that was killed brought already, and no store would replace."""
+        found = (copy for kind in DOCUMENTS for copy in self._target.copies(kind))
+        return [one.key.name for one in found if isinstance(one, Unreadable) or one.fields is None]
 
     def _is_occupied(self) -> bool:
         documents = any(self._target.marks(kind) for kind in DOCUMENTS)

@@ -88,8 +88,7 @@ class Transfer:
             wanted = {**self._digests[kind]}
             there = self._counted(f"{kind} verified", len(wanted), _texts(self._target.copies(kind)))
             for copy in there:
-                if wanted.pop(copy.key.id, None) != copy.digest:
-                    raise _differs(copy.key.name)
+                self._require(copy, wanted.pop(copy.key.id, None))
             for name in wanted:
                 raise _differs(f"{kind}-{name}")
         self._touched.clear()
@@ -101,8 +100,10 @@ class Transfer:
     def verify_changes(self) -> None:
         """The same for what was changed since the last time. Raises BackendUnavailable."""
         for key in self._touched:
-            copy = self._target.copy(key)
-            if (copy.digest if isinstance(copy, Copy) else None) != self._digests[key.kind].get(key.id):
+            found, wanted = self._target.copy(key), self._digests[key.kind].get(key.id)
+            if isinstance(found, Copy):
+                self._require(found, wanted)
+            elif wanted is not None:
                 raise _differs(key.name)
             self.pulse()
         self._touched.clear()
@@ -169,6 +170,16 @@ class Transfer:
         except InvalidDocument:  # the old or the new text cannot be read
             self._target.delete(copy.key)
             self._target.put(copy)
+
+    def _require(self, copy: Copy, wanted: str | None) -> None:
+        """Raise unless this is what was to be there. A lease is taken away that was left by another one."""
+        if copy.digest == wanted:
+            return
+        if copy.lease is None or replace(copy, lease=None).digest != wanted:
+            raise _differs(copy.key.name)
+        free = replace(copy, lease=Lease())
+        self._replace(free)
+        self._digests[copy.key.kind][copy.key.id] = free.digest
 
     def _remove(self, key: Key) -> None:
         del self._digests[key.kind][key.id]

@@ -105,15 +105,16 @@ class Workspace:
         Without `where`: MDCOORD_ROOT, else the nearest one from the current folder upwards; in a linked git
         worktree the main worktree's. With a `backend`, that one, wherever it keeps things: an object, a mode
         (`markdown`, `redis` …), or an address (`redis://…`), which may also be given as `where`, or by
-        MDCOORD_BACKEND. With `lenient` a setting that is wrong is passed over. Raises NotFound, ConfigError,
-        BackendUnavailable.
+        MDCOORD_BACKEND; `auto` is where it lives. With `lenient` a setting that is wrong is passed over.
+        Raises NotFound, ConfigError, BackendUnavailable.
         """
         who: dict[str, Any] = {"agent": agent, "session": session, "host": host}
         if isinstance(backend, Backend):
             return cls(backend, **who)
-        if isinstance(where, str) and is_address(where):
+        if isinstance(where, str) and (where == "auto" or is_address(where)):
             where, backend = None, where
         backend = backend or _environment("MDCOORD_BACKEND")
+        backend = None if backend == "auto" else backend
         if backend and is_address(backend):
             return cls._at(_root_or_none(where), backend, lenient, **who)
         return cls._at(_root_of(where, _isolated_or_wrong if lenient else _isolated), backend, lenient, **who)

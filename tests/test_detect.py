@@ -256,6 +256,14 @@ def test_markdown_is_what_is_not_remembered(
         assert w.backend.name == "redis"
 
 
+def test_auto_is_where_it_lives(project: Path, server: Server) -> None:
+    with Workspace.create(backend=server.url("auto:")) as w:
+        w.tasks.create("Train", id="train")
+    for how in ({"where": "auto"}, {"backend": "auto"}):
+        with Workspace.open(**how) as w:
+            assert (w.backend.name, w.tasks.get("train").title) == ("redis", "Train")
+
+
 def test_a_workspace_in_use_is_not_parted_by_a_setting(project: Path, server: Server) -> None:
     with Workspace.create() as w:
         w.tasks.create("Train", id="train")

@@ -325,7 +325,9 @@ def fail_with(error: BaseException, *arguments: str) -> int:
 
 
 def test_every_error_has_its_documented_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
-    assert set(KINDS_OF_ERROR) == set(EXIT_CODES)
+    assert set(KINDS_OF_ERROR) == {*EXIT_CODES, "Moved"}
+    assert fail_with(errors.Moved("redis://:secret@here/0", "redis://here/0")) == 8
+    assert "secret" not in capsys.readouterr().err
     for name, code in EXIT_CODES.items():
         error = KINDS_OF_ERROR[name]("it went wrong", hint="try again", task="task-1")
         assert fail_with(error) == code

@@ -82,7 +82,7 @@ def test_the_facts_win_over_fields_of_their_names() -> None:
 
 
 def test_facts_are_worked_out_when_asked_for() -> None:
-    def fail() -> bool:
+    def fail(_: Record) -> bool:
         raise AssertionError
 
     found = Task(task().record, {"_ready": fail})

@@ -55,9 +55,9 @@ def redis(call: Call, url: str | None, prefix: str | None, **how: bool) -> int:
 @verb("markdown", example="mdcoord migrate markdown --dry-run")
 @click.option("--dry-run", is_flag=True, help="Only say what would move.")
 def markdown(call: Call, dry_run: bool) -> int:
-    """Bring the workspace back into its files, byte for byte as they were or would be now.
+    """Bring the workspace back into its files.
 
-    What is on the server stays there, and is read by nobody any more.
+    The files are byte for byte as they were, or would be now. What is on the server stays there, and is read by nobody any more.
     """
     return _migrate(call, "markdown", dry_run=dry_run)
 

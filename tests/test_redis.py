@@ -213,6 +213,22 @@ def test_nothing_is_done_twice_when_answers_are_lost(server: Server, prefix: str
         cutter.close()
 
 
+def test_what_this_process_wrote_is_only_a_guess(server: Server, backend: RedisBackend, prefix: str) -> None:
+    """Each step of one is followed by a step of the other on the same document and the same memo."""
+    backend.create("task", {"n": 0}, name="one")
+    with RedisBackend(server.url(prefix)) as other:
+        for number in range(6):
+            one = (backend, other)[number % 2]
+            assert grow(one) == number + 1
+            assert one.keep("topic", "memo", lambda value: (value or 0) + 1) == number + 1
+        for one in (backend, other, backend):
+            assert one.keep("topic", "memo", lambda value: None if value else 1) in (None, 1)
+        assert backend.memo("topic", "memo") is None
+        other.delete(TASK)
+        with pytest.raises(NotFound):
+            grow(backend)
+
+
 # -- restarts
 
 

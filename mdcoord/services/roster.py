@@ -170,7 +170,8 @@ class Roster:
 
     def _claimed(self) -> dict[str, int]:
         """All tasks that are in progress, with the attempts of their leases."""
-        records = self._backend.list("task", max_age=1.0).records
+        shelf = self._backend.shelf()
+        records = shelf.held() if shelf else self._backend.list("task", max_age=1.0).records
         keys = [record.key for record in records if status_of(record.fields) == IN_PROGRESS]
         leases = {key.id: self._backend.lease(key) for key in keys}
         return {name: lease.attempt for name, lease in leases.items() if lease}

@@ -117,7 +117,7 @@ class Documents:
             step.guard(NOTHING, "HGET", self._keys.archive, name)
             step.do("HSET", self._keys.archive, name, packed(key, text))
         else:
-            step = self._arrival(key, text, self.fields(key, text))
+            step = self._arrival(key, text, self.fields(key, text) if copy.fields is None else copy.fields)
         if copy.lease is not None:
             self._set_lease(step, key, None, copy.lease)
         return step

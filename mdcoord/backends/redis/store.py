@@ -8,11 +8,7 @@ not read once more: the script tells if that is no longer so. Redis ≥ 6.2 or V
 
 from __future__ import annotations
 
-import json
 import os
-import random
-import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
@@ -42,7 +38,6 @@ from mdcoord.backends.redis.commits import (
     commit,
     commit_all,
     digest,
-    exactly,
     in_pages,
     same_text,
 )
@@ -52,11 +47,12 @@ from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Link
 from mdcoord.backends.redis.listing import Listings
 from mdcoord.backends.redis.log import EventLog
+from mdcoord.backends.redis.memos import Memos
 from mdcoord.backends.redis.recent import Raw, Recent
 from mdcoord.backends.redis.shelf import RedisShelf
-from mdcoord.backends.redis.sight import Sight, dump
-from mdcoord.backends.redis.turns import Turns
-from mdcoord.errors import Busy, NotFound
+from mdcoord.backends.redis.sight import Sight
+from mdcoord.backends.redis.turns import Race, Turns
+from mdcoord.errors import NotFound
 from mdcoord.formats.document import decode
 from mdcoord.formats.eventlog import channel_name
 from mdcoord.formats.revise import Scribe
@@ -64,9 +60,6 @@ from mdcoord.formats.templating import Templates
 from mdcoord.host import Host
 from mdcoord.model import ABSENT, ANY, Change, Expect, Key, Record, Value, normalise_name
 from mdcoord.rules.leases import Lease
-
-ROUNDS: Final = 8
-"""How often a write looks again at once when others were faster; after that only while it may wait."""
 
 PAGE: Final = 200
 """Documents stored at once."""
@@ -99,11 +92,11 @@ class RedisBackend(Backend):
         self._recent = Recent()
         self._me = os.urandom(6).hex()
         self._turns = Turns()
-        self._faster = 0
+        self._memos = Memos(link, keys, self._sight, self._turns)
 
     @property
     def waits(self) -> int:
-        return self._turns.waits + self._faster
+        return self._turns.waits
 
     def clock(self, host: Host) -> Host:
         return ServerHost(self._link, self._data, host)
@@ -164,7 +157,7 @@ class RedisBackend(Backend):
             known = self._recent.get(key)
             if known and (record := self._at_once(key, known, decide, expect)):
                 return record
-            race, raw = _Race(self, key, wait), self._documents.look(key)
+            race, raw = Race(self._turns, key.name, wait), self._documents.look(key)
             while True:
                 found = self._documents.found(key, raw)
                 agree(key, raw[0], expect)
@@ -197,7 +190,7 @@ class RedisBackend(Backend):
 
     def delete(self, key: Key, expect: Expect = ANY) -> None:
         with self._turns.taken(key.name, DEFAULT_WAIT):
-            race, raw = _Race(self, key, DEFAULT_WAIT), self._documents.look(key)
+            race, raw = Race(self._turns, key.name, DEFAULT_WAIT), self._documents.look(key)
             while True:
                 agree(key, raw[0], expect)
                 done, (text, lease) = self._commit(self._documents.removal(key, raw))
@@ -212,7 +205,7 @@ class RedisBackend(Backend):
         names = archive_names(key)
         name = next(names)
         with self._turns.taken(key.name, DEFAULT_WAIT):
-            race, raw = _Race(self, key, DEFAULT_WAIT), self._documents.look(key)
+            race, raw = Race(self._turns, key.name, DEFAULT_WAIT), self._documents.look(key)
             while True:
                 if check is not None:
                     check(self._documents.found(key, raw).record)
@@ -265,7 +258,7 @@ class RedisBackend(Backend):
                 raise taken(copy.archived or key.name)
             return digest(copy.text.encode())
         with self._turns.taken(key.name, DEFAULT_WAIT):
-            race = _Race(self, key, DEFAULT_WAIT)
+            race = Race(self._turns, key.name, DEFAULT_WAIT)
             while True:
                 raw = self._documents.look(key)
                 agree(key, raw[0], expect)
@@ -329,42 +322,16 @@ class RedisBackend(Backend):
     # -- memos -------------------------------------------------------------------------------------------
 
     def memo(self, topic: str, name: str) -> Value:
-        found = self._link.call("HGET", self._keys.memos(normalise_name(topic)), normalise_name(name))
-        return None if found is None else json.loads(found)
-
-    def memos(self, topic: str) -> Mapping[str, Value]:
-        found = iter(self._link.call("HGETALL", self._keys.memos(normalise_name(topic))))
-        pairs = sorted((name.decode(), json.loads(value)) for name, value in zip(found, found, strict=True))
-        return dict(pairs)
+        return self._memos.get(topic, name)
 
     def topics(self) -> Sequence[str]:
-        head = self._keys.memos("")
-        pattern = re.sub(r"([][*?\\^])", r"\\\1", head) + "*"
-        cursor, found = b"0", set[str]()
-        while True:
-            cursor, names = self._link.call("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
-            found.update(name.decode()[len(head) :] for name in names)
-            if cursor == b"0":
-                return sorted(found)
+        return self._memos.topics()
+
+    def memos(self, topic: str) -> Mapping[str, Value]:
+        return self._memos.all(topic)
 
     def keep(self, topic: str, name: str, revise: Revise, *, wait: float = DEFAULT_WAIT) -> Value:
-        topic, name = normalise_name(topic), normalise_name(name)
-        place, key = self._keys.memos(topic), Key(f"memo/{topic}", name)
-        with self._turns.taken(f"{topic}/{name}", wait):
-            race, found = _Race(self, key, wait), self._link.call("HGET", place, name)
-            while True:
-                value = revise(None if found is None else json.loads(found))
-                text = None if value is None else dump(value)
-                if text is None and found is None:
-                    return None
-                step = Step()
-                step.guard(exactly(found), "HGET", place, name)
-                step.do(*(("HDEL", place, name) if text is None else ("HSET", place, name, text)))
-                self._sight.memo(step, topic, name, value)
-                done, (found,) = self._commit(step)
-                if done:
-                    return None if text is None else json.loads(text)
-                race.lost()
+        return self._memos.keep(topic, name, revise, wait)
 
     def close(self) -> None:
         self._link.close()
@@ -378,21 +345,3 @@ class RedisBackend(Backend):
         if step.key and (not done or step.index == "drop"):
             self._recent.forget(step.key)
         return done, found
-
-
-class _Race:
-    """A write among others who write the same: each round that it loses was won by somebody."""
-
-    def __init__(self, backend: RedisBackend, key: Key, wait: float) -> None:
-        self._backend = backend
-        self._key = key
-        self._until = time.monotonic() + wait
-        self._rounds = 0
-
-    def lost(self) -> None:
-        """Wait a moment, or raise Busy when the time is over."""
-        self._backend._faster += 1
-        self._rounds += 1
-        if self._rounds >= ROUNDS and time.monotonic() > self._until:
-            raise Busy(f"{self._key.name} is being written by others", hint="try again", key=self._key.name)
-        time.sleep(random.random() * min(0.0005 * 2**self._rounds, 0.05))

@@ -1,4 +1,4 @@
-"""Turns among the threads of one process: one writer at a time for each name.
+"""Who writes when: turns among the threads of one process, and a race among processes.
 
 Processes need no lock: a write looks whether somebody was faster, and the script that stores it decides. The
 threads of a process would only get into each other's way so.
@@ -7,11 +7,17 @@ threads of a process would only get into each other's way so.
 from __future__ import annotations
 
 import os
+import random
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from mdcoord.errors import Busy
+
+ROUNDS: Final = 8
+"""How often a write looks again at once when others were faster; after that only while it may wait."""
 
 
 class _Turn:
@@ -23,7 +29,10 @@ class _Turn:
 
 
 class Turns:
-    """Locks by name, kept only while somebody wants them. `waits` counts how often one was taken."""
+    """Locks by name, kept only while somebody wants them.
+
+    `waits` counts how often one was taken, and how often another process was faster.
+    """
 
     def __init__(self) -> None:
         self._reset()
@@ -54,3 +63,21 @@ class Turns:
 
     def _reset(self) -> None:
         self._guard, self._turns, self._pid = threading.Lock(), dict[str, _Turn](), os.getpid()
+
+
+class Race:
+    """A write among others who write the same: each round that it loses was won by somebody."""
+
+    def __init__(self, turns: Turns, name: str, wait: float) -> None:
+        self._turns = turns
+        self._name = name
+        self._until = time.monotonic() + wait
+        self._rounds = 0
+
+    def lost(self) -> None:
+        """Wait a moment, or raise Busy when the time is over."""
+        self._turns.waits += 1
+        self._rounds += 1
+        if self._rounds >= ROUNDS and time.monotonic() > self._until:
+            raise Busy(f"{self._name} is being written by others", hint="try again", key=self._name)
+        time.sleep(random.random() * min(0.0005 * 2**self._rounds, 0.05))

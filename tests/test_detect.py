@@ -170,6 +170,18 @@ def test_what_counts_as_an_answer(answer: bytes, expected: str) -> None:
     assert not expected or re.search(expected, found.reasons[0])
 
 
+def test_a_server_on_this_machine_that_nobody_named(closed: str) -> None:
+    """On its usual port, which is another one here; only who asks for everything finds it."""
+    own = Server(some_binary(), "--port", closed, "--bind", "127.0.0.1")
+    environ = {"REDIS_PORT": closed, "PATH": ""}
+    try:
+        assert choose(None, Config(), environ).mode == "markdown"
+        found = choose("auto", Config(), environ)
+        assert (found.mode, found.reasons) == ("redis", (f"Redis answers at redis://localhost:{closed}/0",))
+    finally:
+        own.close()
+
+
 def test_no_password_is_told(closed: str) -> None:
     found = choose("auto", configured(redis_url=f"redis://me:secret@127.0.0.1:{closed}/0"), {"PATH": ""})
     assert "secret" not in str(found)

@@ -121,10 +121,13 @@ def merge_text(base: str, tool: str, person: str) -> str:
         result += old[position:start]
         mine = _take(ours, old, start, end)
         other = _take(theirs, old, start, end)
-        result += other if other != old[start:end] or mine == old[start:end] else mine
-        if mine not in ([], other, old[start:end]) and other != old[start:end]:
+        position, before = end, old[start:end]
+        if other and mine[: len(other)] == other:
+            result += mine  # which has all of it, perhaps from a merge that is done again
+            continue
+        result += other if other != before or mine == before else mine
+        if mine not in ([], before) and other != before:
             result += _quoted(mine, result)
-        position = end
     return "".join([*result, *old[position:]])
 
 

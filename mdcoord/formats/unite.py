@@ -74,4 +74,5 @@ def _with_note(body: str, clashes: list[Clash]) -> str:
     newline = "\r\n" if "\r\n" in body else "\n"
     lead = "" if not body or body.endswith("\n") else newline
     lines = ["> [!conflict] changed by the tool and by hand at the same time", *(f"> {c}" for c in clashes)]
-    return body + lead + newline + newline.join(lines) + newline
+    note = newline.join(lines) + newline
+    return body if note in body else body + lead + newline + note  # a merge may be done again

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from mdcoord.backends.markdown.fileio import FileIO
-from mdcoord.backends.markdown.history import History, version_of
-from mdcoord.errors import InvalidDocument, NotFound
+from mdcoord.backends.markdown.history import History, Past, version_of
+from mdcoord.errors import Conflict, InvalidDocument, NotFound
 from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Draft, Scribe
 from mdcoord.model import ANY, Key, Record
@@ -95,6 +95,17 @@ class Found(NamedTuple):
     def record(self, key: Key, path: str) -> Record:
         """The document as callers see it."""
         return Record(key, self.draft.fields, self.draft.body, self.version, path, self.state.lease)
+
+
+class Together(NamedTuple):
+    """A document that was changed here and elsewhere.
+
+    `version` is the file's, `text` what belongs into it now. `done` says that it is there, as the tool's own.
+    """
+
+    version: str
+    text: str
+    done: bool
 
 
 class Reader:
@@ -176,18 +187,41 @@ class Reader:
     def _merged(self, key: Key, version: str, text: str, latest: str, where: str) -> Draft | None:
         """What a text means that is not the tool's latest version; None when it stands for itself."""
         past = self._history.past(key.name)
-        here, tool = past.find(version), past.tool(latest)
-        if tool is None:
+        tool = past.tool(latest)
+        if tool is None or self._is_own(past, version, tool, where):
             return None
-        if here is not None and here >= tool and not past.versions[here].saved:
-            return None  # put in place by a writer that was killed before it could say so
-        if here is None and self._files.marked(where) == version:
-            return None  # the tool's own; a power cut took the memory of it
         base = past.base(text, tool)
         before, after = past.versions[base].text, past.versions[tool].text
         if base == tool:
             return self._scribe.keep_view_edits(key, before, self._scribe.open(key, text, where))
         return self._scribe.merge(key, before, after, text, where)
+
+    def _is_own(self, past: Past, version: str, tool: int, where: str) -> bool:
+        """Whether the tool put a version in place that is not the one it remembers as its latest."""
+        here = past.find(version)
+        if here is None:
+            return self._files.marked(where) == version  # a power cut took the memory of it
+        return here >= tool and not past.versions[here].saved  # who put it in place was killed just then
+
+    def united(self, key: Key, other: str) -> Together:
+        """The document together with `other`, which became elsewhere of the version that the tool wrote last.
+
+        Raises FileNotFoundError, InvalidDocument, and Conflict where nobody knows what the tool wrote.
+        """
+        found, path = self.find(key, lambda: self._files.peek(key.name)), self.path(key)
+        if found.raw == other.encode("utf-8", "surrogatepass"):
+            return Together(found.version, other, not found.foreign)
+        past = self._history.past(key.name)
+        tool = past.tool(found.state.version)
+        if not found.foreign or (tool is not None and self._is_own(past, found.version, tool, path)):
+            return Together(found.version, other, False)
+        if tool is None:
+            raise Conflict(f"{key} is another one here, and what it was before is not known", path=path)
+        base, mine = past.versions[tool].text, found.draft.text
+        if mine == base:
+            return Together(found.version, other, False)
+        text = mine if other == base else self._scribe.merge(key, base, other, mine, path).text
+        return Together(found.version, text, False)
 
     def record(self, key: Key) -> Record:
         """The document with its lease."""

@@ -32,7 +32,7 @@ from mdcoord.backends.markdown.fileio import FileIO, translated
 from mdcoord.backends.markdown.history import History, version_of
 from mdcoord.backends.markdown.home import HERE, Home, here, here_to_the_end
 from mdcoord.backends.markdown.memos import Memos
-from mdcoord.backends.markdown.reader import Found, Reader, State, nothing
+from mdcoord.backends.markdown.reader import Found, Reader, State, Together, nothing
 from mdcoord.backends.markdown.writer import Writer, noticing, require, taken
 from mdcoord.errors import (
     AlreadyExists,
@@ -295,6 +295,21 @@ class MarkdownBackend(Backend):
         if problem:
             raise problem
         return version_of(data)
+
+    def united(self, key: Key, other: str) -> Together:
+        """A document together with what became of it elsewhere since this store wrote it (see `mirror`).
+
+        Raises NotFound, InvalidDocument, and Conflict where it is not known what this store wrote.
+        """
+        while True:
+            try:
+                return self._reader.united(key, other)
+            except FileNotFoundError:
+                self._reader.require_coming(key)
+
+    def is_own(self, key: Key) -> bool:
+        """Whether this store has ever written the document that is there, or was; people make some, too."""
+        return self._reader.state(key).version is not None
 
     @here_to_the_end
     def history(self, channel: str) -> Iterator[Event]:

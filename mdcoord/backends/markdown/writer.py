@@ -77,14 +77,25 @@ class Writer:
         return problem
 
     def replace(self, key: Key, text: str, lease: Lease | None, expect: Expect, lock: Lock) -> str:
-        """Put another text in the place of a document's. Raises NotFound, Conflict, InvalidDocument, Busy."""
+        """Put another text in the place of a document's. Raises NotFound, Conflict, InvalidDocument, Busy.
+
+        A save that says just this is taken as the tool's own, and the file stays as it is.
+        """
         draft = self._scribe.open(key, text, self._reader.path(key))
 
         def step() -> Record:
             found = self._found(key, expect, lock)
+            if found.foreign and found.raw == text.encode():
+                return self._adopt(key, found, lease or found.state.lease, lock)
             return self._commit(key, found, draft, lease or found.state.lease, lock)
 
         return self._undisturbed(key, step, lock).version
+
+    def _adopt(self, key: Key, found: Found, lease: Lease | None, lock: Lock) -> Record:
+        self._history.remember(key.name, found.raw)
+        state = State(found.version, lease)
+        self._note(lock, state, key)
+        return found._replace(state=state).record(key, self._reader.path(key))
 
     def write(self, key: Key, decide: Decide, expect: Expect, lock: Lock) -> Record:
         """Change a document as the callable decides. See `Backend.write`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from mdcoord.upkeep.export import Export
     from mdcoord.upkeep.importing import Imported
     from mdcoord.upkeep.migrate import Migrated
+    from mdcoord.upkeep.mirroring import Mirroring
     from mdcoord.upkeep.recover import Recovered
     from mdcoord.upkeep.transfer import Tell
 
@@ -327,6 +329,7 @@ class Workspace:
             "session": self.session,
             "unread": self._unread(),
             "left_behind": [str(path) for path in self._left_behind()],
+            "mirrors": self._mirrors(),
             **overview(self.backend, self.host, self._env.rules, tasks, agents, self.tasks.why),
         }
 
@@ -429,6 +432,27 @@ class Workspace:
             return Import(self.backend, Places(self._env), self.host, dry_run=dry_run).run(lines, where)
         finally:
             self._look_anew()
+
+    def mirror(self, folder: str | Path | None = None) -> AbstractContextManager[Mirroring]:
+        """A Markdown copy of a workspace that lives in Redis, in a folder (None: where its files would be).
+
+            with w.mirror() as mirror:
+                for done in mirror.rounds(interval=1.0):  # for ever; or mirror.once()
+                    print(done.as_dict())
+
+        What people save there comes back, see `mdcoord.upkeep.mirror`. Raises UsageError, AlreadyExists for a
+        folder that is another workspace's, Busy while another process mirrors there.
+        """
+        from mdcoord.upkeep.mirroring import mirroring
+
+        rest: Any = {"root": self.root, "place": self._opened_at, "folder": folder}
+        return mirroring(self.backend, self.host, self.config, **rest)
+
+    def _mirrors(self) -> list[Value]:
+        """Where mirrors of this workspace are, and when they were last up to date."""
+        from mdcoord.upkeep.mirroring import MIRRORS
+
+        return [*self.backend.memos(MIRRORS).values()] if self.backend.name == "redis" else []
 
     def _import_foreign(self, source: str, tool: str, dry_run: bool) -> Imported:
         from mdcoord.upkeep.importforeign import ForeignImport

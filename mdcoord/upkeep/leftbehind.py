@@ -14,9 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from mdcoord.backends.markdown.fileio import FileIO
+from mdcoord.backends.markdown.history import version_of
 from mdcoord.backends.markdown.home import Home
+from mdcoord.backends.markdown.log import EventLog
+from mdcoord.backends.markdown.memos import Memos
+from mdcoord.backends.markdown.reader import State
 from mdcoord.layout import state_folder
 from mdcoord.model import KINDS
+from mdcoord.upkeep.mirrorlog import PLACES, is_noted
 
 FOLDER: Final = "pre-redis"
 """Where the files go, in the folder of the archive."""
@@ -73,7 +78,16 @@ class LeftBehind:
                 yield self._root / name
 
     def _is_late(self, path: Path) -> bool:
-        return os.stat(path, follow_symlinks=False).st_ctime_ns > self._home.since()
+        """Whether somebody saved it after the move; what a mirror writes there is in the workspace."""
+        later = os.stat(path, follow_symlinks=False).st_ctime_ns > self._home.since()
+        return later and not self._is_mirrored(path)
+
+    def _is_mirrored(self, path: Path) -> bool:
+        kind, _, name = path.stem.partition("-")
+        if kind != "events":
+            return State.parse(self._files.peek(path.stem)).version == version_of(path.read_bytes())
+        newest = EventLog(self._files, str(self._root)).last(name, 1)
+        return bool(newest) and is_noted(Memos(self._files).get(PLACES, name), newest[0])
 
     def _put_away(self, path: Path) -> str:
         folder = self._root / "archive" / FOLDER

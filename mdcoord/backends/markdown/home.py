@@ -81,9 +81,9 @@ class Home:
         self._say(Said(place, reason))
 
     def alone(self) -> Lock:
-        """The lock of who moves the workspace, from the first copy on. Raises Busy at once."""
+        """The lock of who moves or mirrors the workspace, from the first copy on. Raises Busy at once."""
         self._files.prepare()
-        return Lock(os.path.join(self._files.state, "migration.lock"), "the migration", 0)
+        return Lock(os.path.join(self._files.state, "migration.lock"), "moving or mirroring the workspace", 0)
 
     def since(self) -> int:
         """What was changed later than this (a change time in nanoseconds) was changed after the move."""

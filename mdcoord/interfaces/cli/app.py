@@ -46,6 +46,7 @@ def _version(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         "export": f"{_HERE}.export:export",
         "import": f"{_HERE}.import_:import_",
         "migrate": f"{_HERE}.migrate:migrate",
+        "mirror": f"{_HERE}.mirror:mirror",
         "config": f"{_HERE}.config:config",
         "mcp": f"{_HERE}.mcp:mcp",
     },

@@ -38,7 +38,10 @@ def _where(found: dict[str, Any]) -> str:
     who = f", as {found['agent']}" if found["agent"] else ""
     mode = f"Mode: {found['backend']} ({found['reason']}); {found['change']}"
     place = f"{found['location']}  ({found['backend']}, durability {found['durability']}{who})"
-    return f"{clean(place)}\n{clean(mode)}"
+    mirrors = [
+        f"Mirror: {one['folder']} on {one['host']}, up to date {age(one['at'])}" for one in found["mirrors"]
+    ]
+    return "\n".join(map(clean, (place, mode, *mirrors)))
 
 
 def _tasks(found: dict[str, Any]) -> str:

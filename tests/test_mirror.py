@@ -1,0 +1,333 @@
+"""A copy of a workspace in a folder: what changes on one side comes to the other, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from redis_servers import Server, some_binary
+
+from mdcoord.backends.base import ABSENT, Backend, Copy
+from mdcoord.backends.markdown.store import MarkdownBackend
+from mdcoord.backends.memory import MemoryBackend
+from mdcoord.backends.redis.store import RedisBackend
+from mdcoord.errors import BackendUnavailable
+from mdcoord.model import Change, Key
+from mdcoord.upkeep.mirror import Mirror, Round
+
+NUMBERS = count()
+ONE, TWO = Key("task", "one"), Key("task", "two")
+TIME = "2026-01-31T09:30:00.000Z"
+ODD = "---\r\n# mine\r\ntask_id: 'odd'\r\ntitle: x\r\nb: [2,  1]\r\n---\r\n\r\nMy  text, no end of line"
+BROKEN = "---\na: [\n---\nnot closed\n"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    server = Server(some_binary())
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["memory", "redis"])
+def source(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    if request.param == "memory":
+        yield MemoryBackend()
+        return
+    with RedisBackend(request.getfixturevalue("server").url(f"mirror{next(NUMBERS)}:")) as store:
+        yield store
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "copy"
+
+
+def opened(source: Backend, folder: Path) -> Mirror:
+    """A mirror as a new process would have it."""
+    folder.mkdir(exist_ok=True)
+    return Mirror(source, MarkdownBackend(folder, durability="none"))
+
+
+def settle(mirror: Mirror) -> Round:
+    """Rounds until there is nothing to do."""
+    done = mirror.round()
+    for _ in range(9):
+        if mirror.settled:
+            return done
+        done.add(mirror.round())
+    raise AssertionError(f"it does not settle: {done}")
+
+
+def path(folder: Path, key: Key) -> Path:
+    return folder / f"{key.name}.md"
+
+
+def rename_save(path: Path, text: str) -> None:
+    """As most editors do."""
+    temp = path.with_name(".swp")
+    temp.write_bytes(text.encode())
+    os.replace(temp, path)
+
+
+def save_in_place(path: Path, text: str) -> None:
+    path.write_bytes(text.encode())
+
+
+def assert_same(source: Backend, folder: Path) -> None:
+    texts = {copy.key.name: copy.text for copy in source.copies("task") if isinstance(copy, Copy)}
+    there = {path.stem: path.read_bytes().decode() for path in folder.glob("task-*.md")}
+    assert there == texts
+
+
+def test_documents_come_with_their_exact_texts(source: Backend, folder: Path) -> None:
+    source.create("task", {"title": "One"}, name="one")
+    source.create("agent", {}, name="ada")
+    for name, text in (("odd", ODD), ("broken", BROKEN)):
+        source.put(Copy(Key("task", name), text), ABSENT)
+    mirror = opened(source, folder)
+    assert settle(mirror).written == 4
+    assert_same(source, folder)
+    assert (folder / "agent-ada.md").exists()
+    assert list(settle(mirror).left) == ["task-broken"]
+    assert not settle(mirror)
+    source.write(ONE, Change(set={("progress",): 0.5}))
+    source.delete(Key("agent", "ada"))
+    done = settle(mirror)
+    assert (done.written, done.archived) == (1, ["agent-ada"])
+    assert_same(source, folder)
+    assert not (folder / "agent-ada.md").exists()
+    assert (folder / "archive/agent-ada.md").exists(), "a copy is there for those who lost something"
+    path(folder, Key("task", "broken")).unlink()
+    source.delete(Key("task", "broken"))
+    assert not settle(opened(source, folder)), "a new process finds nothing to do"
+
+
+@pytest.mark.parametrize("save", [rename_save, save_in_place])
+def test_what_people_save_goes_back_and_their_file_stays(source: Backend, folder: Path, save: object) -> None:
+    assert callable(save)
+    source.create("task", {"title": "One", "priority": 1}, name="one", body="Mine.\n")
+    mirror = opened(source, folder)
+    settle(mirror)
+    text = path(folder, ONE).read_text().replace("priority: 1", "priority: 7  # urgent") + "More.\n"
+    save(path(folder, ONE), text)
+    inode = path(folder, ONE).stat().st_ino
+    assert settle(mirror).taken == ["task-one"]
+    assert source.text(ONE) == path(folder, ONE).read_text() == text
+    assert path(folder, ONE).stat().st_ino == inode, "an editor need not load it again"
+    assert not settle(mirror)
+    assert not settle(opened(source, folder))
+
+
+def test_both_sides_at_once(source: Backend, folder: Path) -> None:
+    source.create("task", {"title": "One", "priority": 1}, name="one", body="Mine.\n")
+    mirror = opened(source, folder)
+    settle(mirror)
+    save_in_place(path(folder, ONE), path(folder, ONE).read_text().replace("Mine.", "Mine, edited."))
+    source.write(ONE, Change(set={("status",): "completed"}))
+    done = settle(mirror)
+    assert (done.taken, done.conflicts) == (["task-one"], {})
+    assert source.read(ONE).fields["status"] == "completed"
+    assert "Mine, edited." in source.text(ONE)
+    assert_same(source, folder)
+
+
+def test_a_stale_buffer_takes_no_update_back(source: Backend, folder: Path) -> None:
+    source.create("task", {"title": "One", "n": 0}, name="one", body="Mine.\n")
+    mirror = opened(source, folder)
+    settle(mirror)
+    buffer = path(folder, ONE).read_text()
+    for number in range(3):
+        source.write(ONE, Change(set={("n",): number + 1}))
+        settle(mirror)
+    source.write(ONE, Change(set={("m",): 1}))
+    rename_save(path(folder, ONE), buffer.replace("Mine.", "Yours."))
+    settle(mirror)
+    record = source.read(ONE)
+    assert (record.fields["n"], record.fields["m"]) == (3, 1)
+    assert "Yours." in source.text(ONE)
+    assert_same(source, folder)
+
+
+def test_a_conflict_keeps_one_and_shows_the_other(source: Backend, folder: Path) -> None:
+    source.create("task", {"title": "One", "status": "pending"}, name="one", body="Mine.\n")
+    mirror = opened(source, folder)
+    settle(mirror)
+    text = path(folder, ONE).read_text().replace("title: One", "title: By hand")
+    rename_save(path(folder, ONE), text.replace("status: pending", "status: cancelled"))
+    source.write(ONE, Change(set={("title",): "By tool", ("status",): "completed"}))
+    done = settle(mirror)
+    assert list(done.conflicts) == ["task-one"]
+    for text in (source.text(ONE), path(folder, ONE).read_text()):
+        assert 'title: kept "By hand", set aside "By tool"' in text
+        assert 'status: kept "completed", set aside "cancelled"' in text
+    assert source.read(ONE).fields["title"] == "By hand"
+    assert not settle(mirror)
+
+
+def test_killed_after_the_save_was_taken(
+    source: Backend, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.create("task", {"title": "One", "n": 0}, name="one", body="Mine.\n")
+    settle(opened(source, folder))
+    rename_save(
+        path(folder, ONE),
+        path(folder, ONE).read_text().replace("title: One", "title: Hand").replace("Mine.", "Yours."),
+    )
+    source.write(ONE, Change(set={("title",): "Tool"}, body="Theirs.\n"))
+
+    def killed(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    mirror = opened(source, folder)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MarkdownBackend, "put", killed)
+        mirror.round()
+    source.write(ONE, Change(set={("n",): 1}))
+    settle(opened(source, folder))
+    text = source.text(ONE)
+    assert [text.count(words) for words in ("set aside", "Yours.", "> Theirs.")] == [1, 1, 1]
+    assert source.read(ONE).fields["n"] == 1
+    assert_same(source, folder)
+
+
+def test_a_new_file_becomes_a_document(source: Backend, folder: Path) -> None:
+    mirror = opened(source, folder)
+    path(folder, TWO).write_text("# Task: Two\n\n**Status**: PENDING\n")
+    (folder / "task-Odd Name.md").write_text("---\ntitle: x\n---\n")
+    (folder / "task-empty.md").write_text("")
+    done = settle(mirror)
+    assert done.taken == ["task-two"]
+    assert sorted(done.left) == ["task-Odd Name", "task-empty"]
+    assert source.read(TWO).fields["status"] == "pending"
+    assert source.text(TWO) == path(folder, TWO).read_text()
+    source.write(TWO, Change(set={("step",): 1}))
+    assert not settle(mirror).left, "told once"
+    assert "step: 1" in path(folder, TWO).read_text()
+
+
+def test_a_new_file_of_a_name_that_is_taken(source: Backend, folder: Path) -> None:
+    mirror = opened(source, folder)
+    path(folder, TWO).write_text("---\ntitle: By hand\n---\n")
+    source.create("task", {"title": "By tool"}, name="two")
+    done = settle(mirror)
+    assert list(done.conflicts) == ["task-two"]
+    assert "By hand" in (folder / "archive/task-two.md").read_text()
+    assert_same(source, folder)
+
+
+def test_a_removed_file_is_put_there_again(source: Backend, folder: Path) -> None:
+    source.create("task", {}, name="one")
+    settle(opened(source, folder))
+    path(folder, ONE).unlink()
+    assert settle(opened(source, folder)).restored == ["task-one"]
+    assert_same(source, folder)
+
+
+def test_an_unreadable_file_is_left_until_it_is_mended(source: Backend, folder: Path) -> None:
+    source.create("task", {"title": "One"}, name="one")
+    mirror = opened(source, folder)
+    settle(mirror)
+    good = path(folder, ONE).read_text()
+    save_in_place(path(folder, ONE), BROKEN)
+    source.write(ONE, Change(set={("n",): 1}))
+    assert list(settle(mirror).left) == ["task-one"]
+    assert path(folder, ONE).read_text() == BROKEN
+    save_in_place(path(folder, ONE), good.replace("One", "Uno"))
+    settle(mirror)
+    assert (source.read(ONE).fields["title"], source.read(ONE).fields["n"]) == ("Uno", 1)
+    assert_same(source, folder)
+
+
+def test_archived_documents(source: Backend, folder: Path) -> None:
+    source.create("task", {"title": "One"}, name="one")
+    source.create("task", {"title": "Two"}, name="two")
+    mirror = opened(source, folder)
+    settle(mirror)
+    source.write(ONE, Change(set={("status",): "completed"}))
+    rename_save(path(folder, TWO), path(folder, TWO).read_text().replace("Two", "Zwei"))
+    last = source.text(ONE)
+    source.archive(ONE)
+    source.archive(TWO)
+    done = settle(mirror)
+    assert done.archived == ["task-one", "task-two"]
+    assert list(done.conflicts) == ["task-two"]
+    assert (folder / "archive/task-one.md").read_text() == last
+    assert "Zwei" in (folder / "archive/task-two.1.md").read_text()
+    assert sorted(item.name for item in folder.glob("*.md")) == []
+    source.restore("task-one")
+    settle(mirror)
+    assert_same(source, folder)
+
+
+def test_a_server_that_lost_everything_takes_no_copy_along(source: Backend, folder: Path) -> None:
+    source.create("task", {}, name="one")
+    settle(opened(source, folder))
+    source.delete(ONE)
+    with pytest.raises(BackendUnavailable, match="there is nothing"):
+        opened(source, folder).round()
+    assert path(folder, ONE).exists()
+
+
+def test_events_come_and_go(source: Backend, folder: Path) -> None:
+    for number in range(5):
+        source.append("work", "step", {"n": number}, time=TIME)
+    source.rotate("work", 3)
+    mirror = opened(source, folder)
+    assert settle(mirror).events == 5
+    log = folder / "events-work.md"
+    assert log.read_text().count("## Event") == 3
+    source.append("work", "step", {"n": 5}, time=TIME)
+    with log.open("a") as file:
+        file.write("\n## Event: noted\n**Time**: 2026-01-31T09:30:00Z\n\nSome *prose*.\n")
+    done = settle(mirror)
+    assert (done.events, done.published) == (1, 1)
+    assert not settle(mirror)
+    source.append("work", "step", {"n": 6}, time=TIME)
+    assert settle(opened(source, folder)).events == 1
+    names = [event.name for event in source.history("work")]
+    assert names == ["step"] * 6 + ["noted", "step"]
+    copied = MarkdownBackend(folder, durability="none")
+    assert sorted(event.name for event in copied.history("work")) == sorted(names)
+    source.rotate("work", 1)
+    settle(mirror)
+    assert log.read_text().count("## Event") == 1
+    (folder / "events-mine.md").write_text("## Event: begun\n\n**Time**: 2026-01-31T09:30:00Z\n")
+    settle(mirror)
+    assert [event.name for event in source.tail("mine")] == ["begun"]
+
+
+def test_a_killed_mirror_brings_no_event_twice(
+    source: Backend, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.append("work", "step", {"n": 0}, time=TIME)
+    settle(opened(source, folder))
+    source.append("work", "step", {"n": 1}, time=TIME)
+    with (folder / "events-work.md").open("a") as file:
+        file.write("\n## Event: noted\n**Time**: 2026-01-31T09:30:00Z\n")
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MarkdownBackend, "keep", killed)
+        opened(source, folder).round()
+    settle(opened(source, folder))
+    settle(opened(source, folder))
+    assert sorted(event.name for event in source.history("work")) == ["noted", "step", "step"]
+    copied = MarkdownBackend(folder, durability="none")
+    assert sorted(event.name for event in copied.history("work")) == ["noted", "step", "step"]
+
+
+def test_a_log_that_was_removed_is_put_there_again(source: Backend, folder: Path) -> None:
+    for number in range(3):
+        source.append("work", "step", {"n": number}, time=TIME)
+    mirror = opened(source, folder)
+    settle(mirror)
+    (folder / "events-work.md").unlink()
+    settle(mirror)
+    copied = MarkdownBackend(folder, durability="none")
+    assert [event.data["n"] for event in copied.tail("work")] == [0, 1, 2]

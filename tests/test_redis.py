@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -492,3 +494,30 @@ def test_a_subscription_is_woken(server: Server, backend: RedisBackend, prefix: 
         w.events.publish("training", name)
     reader.join(30)
     assert found == ["first", "second", "last"]
+
+
+# -- the command line
+
+
+def test_the_command_line(server: Server, prefix: str, tmp_path: Path) -> None:
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("MDCOORD_", "REDIS_"))},
+        "MDCOORD_BACKEND": server.url(prefix),
+        "MDCOORD_AGENT": "ada",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+
+    def run(*words: str) -> str:
+        command = [sys.executable, "-m", "mdcoord", *words]
+        done = subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+        )
+        return done.stdout
+
+    run("task", "create", "Train", "--id", "train")
+    claimed = json.loads(run("task", "claim", "--json"))
+    run("task", "complete", "train", "--token", claimed["_claim"]["token"])
+    run("event", "publish", "training", "saved", "step=3")
+    assert json.loads(run("event", "tail", "training", "--json"))["name"] == "saved"
+    assert json.loads(run("status", "--json"))["tasks"] == {"completed": 1}
+    assert [*tmp_path.iterdir()] == []

@@ -20,6 +20,7 @@ from mdcoord.model import Change, Key, Record
 
 TASK = Key("task", "one")
 TIME = "2026-01-31T09:30:00.000Z"
+FACTS = ("name", "location", "durability")
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_before_the_move_it_is_the_store(left: MarkdownBackend) -> None:
 def test_every_method_of_the_contract_goes_along() -> None:
     class Gone(MemoryBackend):
         def __getattribute__(self, name: str) -> object:
-            if not name.startswith("_") and name not in ("name", "location", "close", "waits", "clock"):
+            if not name.startswith("_") and name not in (*FACTS, "close", "waits", "clock"):
                 raise Moved("there", "there")
             return super().__getattribute__(name)
 
@@ -53,7 +54,7 @@ def test_every_method_of_the_contract_goes_along() -> None:
 
     class There(MemoryBackend):
         def __getattribute__(self, name: str) -> object:
-            if not name.startswith("_") and name not in ("name", "location", "close"):
+            if not name.startswith("_") and name not in (*FACTS, "close"):
                 raise Asked(name)
             return super().__getattribute__(name)
 
@@ -73,6 +74,7 @@ def test_every_method_of_the_contract_goes_along() -> None:
 
 def test_the_step_that_finds_it_gone_is_done_there(left: MarkdownBackend) -> None:
     there, asked = MemoryBackend(), []
+    there.durability = "appendonly"
     there.create("task", {"n": 5}, name="one")
 
     def reopen(place: str) -> Backend:
@@ -83,6 +85,7 @@ def test_the_step_that_finds_it_gone_is_done_there(left: MarkdownBackend) -> Non
     left.home.remember("redis://somewhere")
     assert store.write(TASK, lambda record: Change(set={("n",): record.fields["n"] + 1})).fields["n"] == 6
     assert (store.name, asked) == ("memory", ["redis://somewhere"])
+    assert (store.location, store.durability) == (there.location, "appendonly")
 
 
 def test_many_threads_go_after_it_once(left: MarkdownBackend) -> None:

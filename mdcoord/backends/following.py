@@ -82,9 +82,10 @@ class _Following(Backend):
 
     def changes(self, ring: Callable[[], None], channel: str | None = None) -> Changes | None:
         listener = _Changes(self, ring, channel)
-        if not listener.begin():
-            return None
-        self._listeners.add(listener)
+        with self._moving:  # else one that begins at the old place could be missed by who goes after the new
+            if not listener.begin():
+                return None
+            self._listeners.add(listener)
         return listener
 
     def close(self) -> None:
@@ -133,7 +134,7 @@ class _Following(Backend):
 
     def _take(self, backend: Backend) -> None:
         self.there = backend
-        self.name, self.location = backend.name, backend.location
+        self.name, self.location, self.durability = backend.name, backend.location, backend.durability
 
 
 class _Shelf(Shelf):
@@ -208,8 +209,9 @@ class _Listed(Shelf):
 
 
 class _Changes(Changes):
-    """Is told of changes by the store where the workspace is now; one that does not tell is taken to change
-    all the time.
+    """Is told of changes by the store where the workspace is now.
+
+    One that does not tell is taken to change all the time.
     """
 
     def __init__(self, following: _Following, ring: Callable[[], None], channel: str | None) -> None:

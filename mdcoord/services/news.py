@@ -30,7 +30,9 @@ class News:
         if not self._asked:
             self._asked = True
             self._changes = self._backend.changes(self._woken.set, self._channel)
-        if not self._closed:
+        if self._closed:
+            self.close()  # by another thread, which may not have seen what is to be closed
+        else:
             self._woken.wait(max(seconds, TOLD) if self._changes else seconds)
 
     def wake(self) -> None:

@@ -20,7 +20,7 @@ from taskqueue_peer import STANDIN
 
 from mdcoord.backends.detect import Choice, choose
 from mdcoord.config import Config, config_of
-from mdcoord.errors import AlreadyExists, BackendUnavailable, ConfigError
+from mdcoord.errors import AlreadyExists, BackendUnavailable, ConfigError, UsageError
 from mdcoord.interfaces.cli.app import cli
 from mdcoord.workspace import Workspace
 
@@ -236,6 +236,17 @@ def test_a_workspace_remembers_where_it_lives(
     assert found["backend"] == "redis"
     assert found["reason"].startswith("Redis answers at")
     assert "mdcoord migrate markdown" in found["change"]
+
+
+def test_what_is_no_place_makes_nothing_and_tells_no_password(project: Path) -> None:
+    with pytest.raises(UsageError, match="there is no backend 'reddis://db.example'") as refused:
+        Workspace.create(backend="reddis://me:secret@db.example")
+    assert "secret" not in str(refused.value)
+    assert not HERE.exists()
+    Workspace.create().close()
+    for do in (Workspace.create, Workspace.open):
+        with pytest.raises(UsageError, match="there is no backend"):
+            do(backend="sqlite")
 
 
 def test_no_fall_back_where_a_workspace_lives_in_redis(project: Path, closed: str) -> None:

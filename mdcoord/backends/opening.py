@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mdcoord.backends.base import Backend
+from mdcoord.backends.base import Backend, shown
 from mdcoord.config import Config, project_folder
 from mdcoord.errors import BackendUnavailable, ConfigError, NotFound, UsageError
 from mdcoord.layout import looks_used, state_folder
@@ -32,6 +32,12 @@ def mode_of(place: str) -> str | None:
 def is_address(place: str) -> bool:
     """Whether this is the address of a store (`redis://…`, `taskqueue:…`), no folder and no mode's name."""
     return place not in MODES and mode_of(place) is not None
+
+
+def no_place(place: str) -> UsageError:
+    """The error for a text that is no place, in which there may be a password."""
+    modes = ", ".join(MODES)
+    return UsageError(f"there is no backend {shown(place)[:80]!r}", hint=f"one of auto, {modes}, or an address")
 
 
 def open_home(config: Config, root: Path) -> Backend:
@@ -99,7 +105,7 @@ def open_backend(place: str, config: Config, root: Path | None, *, elsewhere: bo
     """
     mode = mode_of(place)
     if mode is None:
-        raise UsageError(f"{place[:80]!r} is no backend", hint="one of auto, " + ", ".join(MODES))
+        raise no_place(place)
     if mode == "markdown":
         return _markdown(config, _folder(root), elsewhere)
     if mode == "redis":

@@ -12,7 +12,7 @@ from typing import Final
 
 from mdcoord.backends.detect import Choice, choose
 from mdcoord.backends.markdown.home import HERE, Home
-from mdcoord.backends.opening import kept_in_files, mode_of
+from mdcoord.backends.opening import kept_in_files, mode_of, no_place
 from mdcoord.config import Config
 from mdcoord.errors import AlreadyExists
 from mdcoord.layout import state_folder
@@ -25,8 +25,10 @@ def settled(root: Path, asked: str | None, config: Config, environ: Mapping[str,
     """The choice for the workspace to be made at this root; None for one that lives somewhere already.
 
     `asked` is as in `detect.choose`. Raises AlreadyExists for one that lives elsewhere than asked for,
-    BackendUnavailable where what is asked for is absent.
+    UsageError for what is no place, BackendUnavailable where what is asked for is absent.
     """
+    if asked not in (None, "auto") and mode_of(asked) is None:
+        raise no_place(asked)
     lives = Home.of(state_folder(root)).place()
     wanted = mode_of(asked or "")
     if not lives and not (root.is_dir() and (asked is None or kept_in_files(root, wanted))):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mdcoord.errors import MdcoordError, UsageError
+from mdcoord.errors import MdcoordError
 
 if TYPE_CHECKING:
     from mdcoord.upkeep.assess import Assessment
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 AGENT_VARIABLES: Final = ("MDCOORD_AGENT", "CLAUDE_INSTANCE_ID")
 """Where the agent's name comes from when no option says it, first one first."""
-
 
 COUNTED: Final = 1.0
 """Seconds for which the count of messages is good in a long answer, or one that goes on and on."""
@@ -71,7 +70,7 @@ class Call:
         """
         from mdcoord.workspace import Workspace
 
-        return Workspace.open(self.root, backend=self._named_backend(), **{**self._who(), **how})
+        return Workspace.open(self.root, backend=self.backend, **{**self._who(), **how})
 
     def create_workspace(self, folder: str | None, *, track: bool) -> Workspace:
         """Make the workspace of a project's folder, or open what is there. Raises BackendUnavailable.
@@ -80,7 +79,6 @@ class Call:
         """
         from mdcoord.workspace import Workspace
 
-        self._named_backend()
         where = folder or self.root or os.environ.get("MDCOORD_ROOT") or "."
         return self._kept(Workspace.create(where, track=track, backend=self.backend, **self._who()))
 
@@ -88,7 +86,6 @@ class Call:
         """Go through the checklist for a project's folder: see `Workspace.assess`."""
         from mdcoord.workspace import Workspace
 
-        self._named_backend()
         return Workspace.assess(folder or self.root, **wanted, **self._who())
 
     def _kept(self, workspace: Workspace) -> Workspace:
@@ -101,14 +98,6 @@ class Call:
 
         host = Host()
         return {"agent": self.agent, "session": session_of(os.environ, host), "host": host}
-
-    def _named_backend(self) -> str | None:
-        from mdcoord.backends.opening import MODES, mode_of
-
-        if self.backend in (None, "auto") or mode_of(self.backend):
-            return None if self.backend == "auto" else self.backend
-        modes = ", ".join(["auto", *MODES])
-        raise UsageError(f"there is no backend {self.backend!r}", hint=f"one of {modes}, or an address")
 
 
 def _unread(workspace: Workspace) -> Mapping[str, Any]:

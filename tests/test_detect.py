@@ -239,7 +239,7 @@ def test_a_workspace_remembers_where_it_lives(
 
 
 def test_what_is_no_place_makes_nothing_and_tells_no_password(project: Path) -> None:
-    with pytest.raises(UsageError, match="there is no backend 'reddis://db.example'") as refused:
+    with pytest.raises(UsageError, match=r"there is no backend 'reddis://db\.example'") as refused:
         Workspace.create(backend="reddis://me:secret@db.example")
     assert "secret" not in str(refused.value)
     assert not HERE.exists()

@@ -6,7 +6,9 @@ That everything comes through byte for byte is in `contract.roundtrip`.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -225,6 +227,23 @@ def test_a_file_and_back(mdcoord: Mdcoord, project: Path) -> None:  # noqa: F811
     assert mdcoord("import", "-", "--json", input=text).json["new"] == {"task": 1}
     assert mdcoord("import", "all.jsonl", "--json").json["same"] == {"task": 1}
     assert mdcoord("export").out.splitlines()[1:] == text.splitlines()[1:]
+
+
+def test_a_pipe_is_no_file(mdcoord: Mdcoord, project: Path) -> None:  # noqa: F811
+    mdcoord("task", "create", "Train", "--id", "train")
+    os.mkfifo(project / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        text = pool.submit((project / "pipe").read_bytes)
+        assert mdcoord("export", "pipe").code == 0
+        pool.submit((project / "pipe").write_bytes, text.result())
+        assert mdcoord("import", "pipe", "--json").json["same"] == {"task": 1}
+    assert [path.name for path in project.glob("pipe*")] == ["pipe"]
+
+
+def test_where_nothing_can_be_written(mdcoord: Mdcoord) -> None:  # noqa: F811
+    refused = mdcoord("export", "no/such/folder.jsonl")
+    assert (refused.code, refused.out) == (8, "")
+    assert "no/such/folder.jsonl cannot be written: No such file or directory" in refused.err
 
 
 def test_exit_codes(mdcoord: Mdcoord, project: Path) -> None:  # noqa: F811

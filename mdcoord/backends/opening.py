@@ -37,7 +37,9 @@ def is_address(place: str) -> bool:
 def no_place(place: str) -> UsageError:
     """The error for a text that is no place, in which there may be a password."""
     modes = ", ".join(MODES)
-    return UsageError(f"there is no backend {shown(place)[:80]!r}", hint=f"one of auto, {modes}, or an address")
+    return UsageError(
+        f"there is no backend {shown(place)[:80]!r}", hint=f"one of auto, {modes}, or an address"
+    )
 
 
 def open_home(config: Config, root: Path) -> Backend:

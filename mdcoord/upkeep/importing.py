@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import BinaryIO, Final
 
 from mdcoord.backends.base import Backend, Copy, archive_name
 from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound
@@ -177,16 +177,14 @@ class _Documents:
 
 
 def lines_of(path: str) -> Iterator[bytes]:
-    """The lines of a file that holds an export.
+    """The lines of a file (or a pipe) that holds an export.
 
     Raises NotFound, BackendUnavailable, and InvalidDocument before the first line of a file that was cut off.
     """
     try:
         with open(path, "rb") as file:
-            file.seek(-min(_LAST, file.seek(0, os.SEEK_END)), os.SEEK_CUR)
-            if not file.read().rstrip().rpartition(b"\n")[2].startswith(b'{"end":'):
+            if file.seekable() and not _last_line(file).startswith(b'{"end":'):
                 raise _cut_off(path)
-            file.seek(0)
             yield from file
     except FileNotFoundError:
         raise NotFound(f"there is no file {path}", hint="name a file that `mdcoord export` wrote") from None
@@ -194,6 +192,13 @@ def lines_of(path: str) -> Iterator[bytes]:
         raise BackendUnavailable(
             f"{path}: {error.strerror}", hint="see that it is a file", path=path
         ) from None
+
+
+def _last_line(file: BinaryIO) -> bytes:
+    file.seek(-min(_LAST, file.seek(0, os.SEEK_END)), os.SEEK_CUR)
+    end = file.read()
+    file.seek(0)
+    return end.rstrip().rpartition(b"\n")[2]
 
 
 def _cut_off(where: str) -> InvalidDocument:

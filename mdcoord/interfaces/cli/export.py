@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mdcoord.errors import InvalidDocument
+from mdcoord.errors import BackendUnavailable, InvalidDocument
 from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.options import words
@@ -57,21 +57,32 @@ def _plural(kind: str, count: int) -> str:
 
 def _print(lines: Iterable[str]) -> None:
     for line in lines:
-        sys.stdout.buffer.write(line.encode("utf-8", "surrogatepass"))
+        sys.stdout.buffer.write(_encoded(line))
     sys.stdout.buffer.flush()
 
 
 def _save(lines: Export, file: str) -> None:
-    """Write a file; one that is there is replaced when the new one is complete."""
-    part = f"{file}.part"
+    """Write a file; one that is there is replaced when the new one is complete. Raises BackendUnavailable."""
+    device = os.path.exists(file) and not os.path.isfile(file)  # a pipe, for example, or /dev/null
+    part = file if device else f"{file}.part"
     try:
         with open(part, "wb") as target:
-            for line in lines:
-                target.write(line.encode("utf-8", "surrogatepass"))
-            target.flush()
-            os.fsync(target.fileno())
-        os.replace(part, file)
-    except BaseException:
-        if os.path.exists(part):
+            target.writelines(map(_encoded, lines))
+            if not device:
+                target.flush()
+                os.fsync(target.fileno())
+        if not device:
+            os.replace(part, file)
+    except OSError as error:
+        raise BackendUnavailable(
+            f"{file} cannot be written: {error.strerror}",
+            hint="name another file, or - for stdout",
+            path=file,
+        ) from None
+    finally:
+        if not device and os.path.exists(part):
             os.unlink(part)
-        raise
+
+
+def _encoded(line: str) -> bytes:
+    return line.encode("utf-8", "surrogatepass")

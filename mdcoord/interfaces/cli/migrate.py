@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,7 +50,7 @@ def redis(call: Call, url: str | None, prefix: str | None, **how: bool) -> int:
     URL is redis://, rediss:// or unix://; without it the configured one. When all has been copied and
     compared, the files go to archive/pre-redis/. Exit code 7 when a file is no text and was left out.
     """
-    return _migrate(call, _prefixed(url or "redis", prefix), **how)
+    return _migrate(call, _prefixed(url or _configured(call), prefix) if prefix else url or "redis", **how)
 
 
 @verb("markdown", example="mdcoord migrate markdown --dry-run")
@@ -57,7 +58,8 @@ def redis(call: Call, url: str | None, prefix: str | None, **how: bool) -> int:
 def markdown(call: Call, dry_run: bool) -> int:
     """Bring the workspace back into its files.
 
-    The files are byte for byte as they were, or would be now. What is on the server stays there, and is read by nobody any more.
+    The files are byte for byte as they were, or would be now. What is on the server stays there, and is read
+    by nobody any more.
     """
     return _migrate(call, "markdown", dry_run=dry_run)
 
@@ -89,10 +91,17 @@ def _explain(found: Migrated) -> None:
         note(clean(f"(saved in the old place after the move, and put aside: {name})"))
 
 
-def _prefixed(url: str, prefix: str | None) -> str:
+def _prefixed(url: str, prefix: str) -> str:
     from urllib.parse import quote
 
-    return f"{url}{'&' if '?' in url else '?'}prefix={quote(prefix)}" if prefix else url
+    return f"{url}{'&' if '?' in url else '?'}prefix={quote(prefix)}"
+
+
+def _configured(call: Call) -> str:
+    from mdcoord.backends.opening import redis_url
+    from mdcoord.workspace import Workspace
+
+    return redis_url(Workspace.config_file(call.root).in_force(os.environ), os.environ)
 
 
 @contextmanager

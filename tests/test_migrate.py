@@ -209,6 +209,23 @@ def test_holders_go_on_with_their_token_and_their_time(project: Path, url: str) 
     assert b"status: completed" in (root_of(project) / "task-t4.md").read_bytes()
 
 
+def test_attempts_never_go_back(project: Path, url: str) -> None:
+    with Workspace.open(agent="ada", session="s1") as w:
+        for name in ("gone", "put-away"):
+            w.tasks.create("x", id=name)
+            w.tasks.claim(name, heartbeat=False).release()
+        w.backend.delete(Key("task", "gone"))
+        w.backend.archive(Key("task", "put-away"))
+        for place in (url, "markdown"):
+            Workspace.migrate(place)
+            for name in ("gone", "put-away"):
+                assert not w.backend.exists(Key("task", name))
+                w.backend.create("task", {"title": "x"}, name=name)
+                attempt = 3 if place == "markdown" else 2
+                assert w.tasks.claim(name, heartbeat=False).attempt == attempt
+                w.backend.delete(Key("task", name))
+
+
 def test_a_second_move_to_the_same_place_takes_over_what_is_there(project: Path, url: str) -> None:
     Workspace.migrate(url)
     with Workspace.open() as w:

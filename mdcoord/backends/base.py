@@ -301,6 +301,10 @@ class Backend(ABC):
         copies = self.copies(kind)
         return {copy.key.id: copy.digest if isinstance(copy, Copy) else None for copy in copies}
 
+    def left_leases(self, kind: str) -> Mapping[str, Any]:
+        """The leases that documents of a kind have left behind which are gone, by id; perhaps others, too."""
+        return {}
+
     def topics(self) -> Sequence[str]:
         """The topics of which there are memos, sorted."""
         raise _stays(self)

@@ -278,6 +278,11 @@ class MemoryBackend(Backend):
             found = sorted(key for key in self._memos if key.kind == kind)
         return {key.id: json.loads(self._memos.get(key, "null")) for key in found}
 
+    def left_leases(self, kind: str) -> Mapping[str, Any]:
+        with self._guard:
+            gone = self._leases.keys() - self._documents.keys()
+            return {key.id: self._leases[key] for key in gone if key.kind == kind}
+
     def topics(self) -> Sequence[str]:
         with self._guard:
             return sorted({key.kind.removeprefix("memo/") for key in self._memos})

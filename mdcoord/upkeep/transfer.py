@@ -18,7 +18,7 @@ from mdcoord.backends.base import Backend, Copy, Unreadable
 from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound
 from mdcoord.host import Host
 from mdcoord.model import ANY, Key, Value
-from mdcoord.rules.leases import Lease, carried
+from mdcoord.rules.leases import Lease, carried, drop
 from mdcoord.upkeep.stream import DOCUMENTS
 from mdcoord.upkeep.transferlog import ChannelTransfer
 
@@ -62,6 +62,7 @@ class Transfer:
             self._digests[kind] = {copy.key.id: copy.digest for copy in _texts(self._target.copies(kind))}
             self._marks[kind] = self._source.marks(kind)
             self._all(kind)
+        self._left_leases()
         if self._archive:
             self._archived()
         for name in self._source.channels():
@@ -73,7 +74,8 @@ class Transfer:
         return changed + sum(self._channel(name) for name in self._source.channels())
 
     def memos(self) -> None:
-        """All memos, as they are now."""
+        """All memos as they are now, and what is left of claims on tasks that are gone."""
+        self._left_leases()
         topics = {*self._source.topics(), *self._target.topics()} - {OWN}
         for topic in sorted(topics):
             here, there = self._source.memos(topic), self._target.memos(topic)
@@ -188,6 +190,17 @@ class Transfer:
             self._target.delete(key)
         except NotFound:
             pass
+
+    def _left_leases(self) -> None:
+        """Numbers of attempts never go back, also where a task is made, or restored, under the same name."""
+        there = self._target.left_leases("task")
+        for name, lease in self._source.left_leases("task").items():
+            attempt = there[name].attempt if name in there else 0
+            if name not in self._digests["task"] and attempt < lease.attempt:
+                key = Key("task", name)
+                self._target.put(Copy(key, "gone\n", lease=carried(drop(lease), self._here, self._there)))
+                self._target.delete(key)
+                self.pulse()
 
     def _archived(self) -> None:
         for kind in DOCUMENTS:

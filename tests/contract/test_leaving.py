@@ -52,6 +52,16 @@ class LeavingContract(ContractBase):
         assert sorted(backend.marks("task")) == ["three", "two"]
         assert backend.marks("agent") == {}
 
+    def test_leases_outlive_their_documents(self, backend: Backend) -> None:
+        for name in ("one", "two", "three"):
+            backend.put(Copy(Key("task", name), TEXT, lease=LEASE))
+        backend.put(Copy(Key("task", "four"), TEXT))
+        backend.delete(TASK)
+        backend.archive(Key("task", "two"))
+        backend.delete(Key("task", "four"))
+        assert backend.left_leases("task") == {"one": LEASE, "two": LEASE}
+        assert backend.left_leases("agent") == {}
+
     def test_topics(self, backend: Backend) -> None:
         assert list(backend.topics()) == []
         for topic in ("b", "a"):

@@ -14,6 +14,7 @@ from mdcoord.errors import BackendUnavailable, InvalidDocument, InvalidName
 from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Scribe
 from mdcoord.model import Key
+from mdcoord.rules.leases import Lease
 
 Mark = tuple[Signature, Signature] | None
 
@@ -59,6 +60,13 @@ class Copies:
             good = max(document[0], lease[0]) < settled
             marks[name[len(kind) + 1 : -3]] = (document, lease) if good else None
         return marks
+
+    def left_leases(self, kind: str) -> dict[str, Lease]:
+        """The leases of documents that have no file, by id."""
+        names = (name for name in self._files.locked_names() if name.startswith(kind + "-"))
+        keys = (Key(kind, name[len(kind) + 1 :]) for name in names)
+        gone = [key for key in keys if not os.path.lexists(self._reader.path(key))]
+        return {key.id: lease for key in gone if (lease := self._reader.state(key).lease) is not None}
 
     def archived(self, folder: str, kind: str) -> Iterator[Copy | Unreadable]:
         """The documents of a kind in the archive, by their names there."""

@@ -274,6 +274,10 @@ class MarkdownBackend(Backend):
     def marks(self, kind: str) -> Mapping[str, Value]:
         return Copies(self._files, self._scribe, self._reader).marks(kind)
 
+    @here
+    def left_leases(self, kind: str) -> Mapping[str, Lease]:
+        return Copies(self._files, self._scribe, self._reader).left_leases(kind)
+
     def moving(self, wait: float = DEFAULT_WAIT) -> AbstractContextManager[Gate]:
         return self.home.closed(wait)
 
@@ -299,7 +303,8 @@ class MarkdownBackend(Backend):
     def united(self, key: Key, other: str) -> Together:
         """A document together with what became of it elsewhere since this store wrote it (see `mirror`).
 
-        Raises NotFound, InvalidDocument, and Conflict where it is not known what this store wrote.
+        Raises NotFound, InvalidDocument, Busy while somebody saves it, and Conflict where it is not known
+        what this store wrote.
         """
         while True:
             try:

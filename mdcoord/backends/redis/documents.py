@@ -90,6 +90,17 @@ class Documents:
                 marks[name] = (score, lease)
         return marks
 
+    def left_leases(self, kind: str) -> dict[str, Lease]:
+        """The leases that are stored without a text, by id."""
+        head = self._keys.document(Key(kind, ""))
+        left: dict[str, Lease] = {}
+        for page in in_pages([Key(kind, name[len(head) :]) for name in self._link.keys(head)], PAGE):
+            asked = [("HMGET", self._keys.document(key), "text", "lease") for key in page]
+            for key, (text, lease) in zip(page, self._link.many(asked), strict=True):
+                if text is None and (found := lease_of(key, lease)) is not None:
+                    left[key.id] = found
+        return left
+
     def archived_copies(self, kind: str) -> Iterator[Copy]:
         """The archived documents of a kind as they are, by their names there."""
         names = sorted(name.decode() for name in self._link.call("HKEYS", self._keys.archive))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -169,6 +170,16 @@ class Link:
             hint=_hint(error) if refused else "see that it runs and that its address is right, and try again",
             location=self.address.shown,
         )
+
+    def keys(self, head: str) -> list[str]:
+        """All keys that begin so; looks at every key of the server."""
+        pattern = re.sub(r"([][*?\\^])", r"\\\1", head) + "*"
+        cursor, found = b"0", set[str]()
+        while True:
+            cursor, names = self.call("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
+            found.update(name.decode() for name in names)
+            if cursor == b"0":
+                return sorted(found)
 
     def close(self) -> None:
         """Close what is open. May be called again; the next request opens a new connection."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -41,13 +40,7 @@ class Memos:
     def topics(self) -> list[str]:
         """See `Backend.topics`."""
         head = self._keys.memos("")
-        pattern = re.sub(r"([][*?\\^])", r"\\\1", head) + "*"
-        cursor, found = b"0", set[str]()
-        while True:
-            cursor, names = self._link.call("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
-            found.update(name.decode()[len(head) :] for name in names)
-            if cursor == b"0":
-                return sorted(found)
+        return [key[len(head) :] for key in self._link.keys(head)]
 
     def keep(self, topic: str, name: str, revise: Revise, wait: float) -> Value:
         """See `Backend.keep`."""

@@ -285,6 +285,9 @@ class RedisBackend(Backend):
     def marks(self, kind: str) -> Mapping[str, Value]:
         return self._documents.marks(kind)
 
+    def left_leases(self, kind: str) -> Mapping[str, Lease]:
+        return self._documents.left_leases(kind)
+
     def moving(self, wait: float = DEFAULT_WAIT) -> AbstractContextManager[Gate]:
         return Gate(self._link, self._keys).closed(wait)
 

@@ -193,6 +193,17 @@ def test_another_boot_of_this_machine_ends_processes(host: FakeHost) -> None:
     assert over(taken(host), rebooted) is None, "without a process the time counts"
 
 
+def test_a_clock_that_is_not_the_machines_own_is_no_other_boot(host: FakeHost) -> None:
+    """As when a workspace has moved to a server, by whose clock claims go from then on."""
+    host.living = {7: "start"}
+    before = taken(host, Claimant("ada", "s1", pid=7))
+    server = FakeHost("here", "a server")
+    server.processes, server.living = host.processes, host.living
+    assert over(before, server) is None
+    server.living = {}
+    assert over(before, server) == "its process is gone"
+
+
 def test_another_machine_is_watched(host: FakeHost) -> None:
     far = FakeHost("there", "boot-9", now=host.now() + 86_400)
     lease = taken(far)

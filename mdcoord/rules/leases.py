@@ -272,7 +272,7 @@ def over(lease: Lease | None, host: Host, grace: float | None = None) -> str | N
     if (
         holder.pid
         and holder.host == host.name
-        and holder.processes.partition("/")[0] != host.boot.partition("/")[0]
+        and holder.processes.partition("/")[0] != host.processes.partition("/")[0]
     ):
         return "its machine was started again"
     token, beat, since = lease.seen.get(host.boot, ("", -1, 0.0))

@@ -183,9 +183,10 @@ def test_killed_after_the_save_was_taken(
         raise KeyboardInterrupt
 
     mirror = opened(source, folder)
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(MarkdownBackend, "put", killed)
-        mirror.round()
+        with pytest.raises(KeyboardInterrupt):
+            mirror.round()
     source.write(ONE, Change(set={("n",): 1}))
     settle(opened(source, folder))
     text = source.text(ONE)
@@ -312,9 +313,11 @@ def test_a_killed_mirror_brings_no_event_twice(
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    mirror = opened(source, folder)
+    with monkeypatch.context() as patch:
         patch.setattr(MarkdownBackend, "keep", killed)
-        opened(source, folder).round()
+        with pytest.raises(KeyboardInterrupt):
+            mirror.round()
     settle(opened(source, folder))
     settle(opened(source, folder))
     assert sorted(event.name for event in source.history("work")) == ["noted", "step", "step"]

@@ -146,7 +146,7 @@ class FileIO:
             return ""
 
     def leftover(self, temp: str) -> bytes:
-        """The content of a temporary file that a killed writer left.
+        """The content of a file that others wrote, as of a temporary one that a killed writer left.
 
         Raises Busy while somebody writes to it.
         """

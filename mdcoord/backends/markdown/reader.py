@@ -206,9 +206,10 @@ class Reader:
     def united(self, key: Key, other: str) -> Together:
         """The document together with `other`, which became elsewhere of the version that the tool wrote last.
 
-        Raises FileNotFoundError, InvalidDocument, and Conflict where nobody knows what the tool wrote.
+        Raises FileNotFoundError, InvalidDocument, Busy while somebody has the file open for writing, and
+        Conflict where nobody knows what the tool wrote.
         """
-        found, path = self.find(key, lambda: self._files.peek(key.name)), self.path(key)
+        path, found = self.path(key), self._saved(key)
         if found.raw == other.encode("utf-8", "surrogatepass"):
             return Together(found.version, other, not found.foreign)
         past = self._history.past(key.name)
@@ -222,6 +223,13 @@ class Reader:
             return Together(found.version, other, False)
         text = mine if other == base else self._scribe.merge(key, base, other, mine, path).text
         return Together(found.version, text, False)
+
+    def _saved(self, key: Key) -> Found:
+        """The document; what others than the tool wrote has come to its end. Raises Busy."""
+        while True:
+            found = self.find(key, lambda: self._files.peek(key.name))
+            if not found.foreign or self._files.leftover(self.path(key)) == found.raw:
+                return found
 
     def record(self, key: Key) -> Record:
         """The document with its lease."""

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     help="Look for saved files (and events) so often (1s).",
 )
 def mirror(call: Call, folder: str | None, once: bool, interval: float) -> int:
-    """Keep a Markdown copy of a workspace that lives in Redis, in FOLDER or where its files would be.
+    """Keep a live Markdown copy of a workspace in Redis.
 
-    Documents and events come into the folder as soon as they change, and what is saved in it goes back,
-    merged field by field with what was changed meanwhile. Where both changed the same field or line, a note
-    in the document shows what gave way. A new file becomes a document, a removed one is put there again; a
-    document that was removed from the workspace stays in the folder's archive. A file that cannot be read is
-    left alone, and named here.
+    It is in FOLDER, or where the workspace's files would be. Documents and events come into it as soon as
+    they change, and what is saved in it goes back, merged field by field with what was changed meanwhile.
+    Where both changed the same field or line, a note in the document shows what gave way. A new file becomes
+    a document, a removed one is put there again; a document that was removed from the workspace stays in the
+    folder's archive. A file that cannot be read is left alone, and named here.
 
     Runs until Ctrl-C or SIGTERM. Exit code 7 when, with --once, something cannot be read.
     """
@@ -69,6 +69,6 @@ def _text(done: Round) -> str:
     lines += [f"{said({'event': done.published})} taken from here" if done.published else ""]
     lines += [f"{name}: put here again" for name in done.restored]
     lines += [f"{name}: gone from the workspace, archived here" for name in done.archived]
-    lines += [f"{name}: CONFLICT, {what}" for name, what in done.conflicts.items()]
+    lines += [f"{name}: conflict, {what}" for name, what in done.conflicts.items()]
     lines += [f"{name}: left as it is: {why}" for name, why in done.left.items()]
     return "\n".join(clean(line) for line in lines if line)

@@ -1,0 +1,30 @@
+"""A mirror that is killed all the time, between people with editors and tools on the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mirrors import storm
+from redis_servers import Server, some_binary
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server(some_binary())
+    yield server
+    server.close()
+
+
+def test_nothing_is_lost_on_either_side(server: Server, tmp_path: Path) -> None:
+    report = storm(tmp_path, server.url("storm:"), 1, 4.0)
+    assert report["violations"] == []
+    assert report["saves"] > 0
+    assert report["kills"] > 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(10))
+def test_nothing_is_lost_for_long(server: Server, tmp_path: Path, seed: int) -> None:
+    assert storm(tmp_path, server.url("storm:"), seed, 40.0)["violations"] == []

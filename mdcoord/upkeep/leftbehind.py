@@ -41,14 +41,17 @@ class LeftBehind:
     def late(self) -> list[Path]:
         """The documents that were saved after the workspace had moved away, sorted; none where it has not."""
         place = self._home.place().partition("://")
-        return [path for path in self._documents() if self._is_late(path)] if place[1] else []
+        if not place[1]:
+            return []
+        # What a mirror writes there is in the workspace.
+        return [path for path in self._documents() if self._is_later(path) and not self._is_mirrored(path)]
 
     def archive(self, *, archived: bool) -> int:
         """Put all files that nobody changed since the move into the archive, and return how many.
 
         Those of archived events come along, and with `archived` those of archived documents.
         """
-        files = [path for path in self._documents() if not self._is_late(path)]
+        files = [path for path in self._documents() if not self._is_later(path)]
         files += self._archived(_PREFIXES if archived else ("events-",))
         for path in files:
             self._put_away(path)
@@ -77,10 +80,9 @@ class LeftBehind:
             if name.startswith(_PREFIXES) and name.endswith(".md"):
                 yield self._root / name
 
-    def _is_late(self, path: Path) -> bool:
-        """Whether somebody saved it after the move; what a mirror writes there is in the workspace."""
-        later = os.stat(path, follow_symlinks=False).st_ctime_ns > self._home.since()
-        return later and not self._is_mirrored(path)
+    def _is_later(self, path: Path) -> bool:
+        """Whether it was changed after the move."""
+        return os.stat(path, follow_symlinks=False).st_ctime_ns > self._home.since()
 
     def _is_mirrored(self, path: Path) -> bool:
         kind, _, name = path.stem.partition("-")

@@ -88,10 +88,7 @@ def _texts(value: Value) -> bool:
 
 
 _BOUNDS: Final[dict[str, tuple[str, Callable[[Value], bool]]]] = {
-    "status": (
-        "one of " + ", ".join(sorted(STATUSES)),
-        lambda value: isinstance(value, str) and value in STATUSES,
-    ),
+    "status": ("one of " + ", ".join(sorted(STATUSES)), _known),
     "title": ("a text that is not empty", lambda value: bool(value.strip())),
     "priority": ("a number", _number),
     "needs": ("a list of texts", _texts),

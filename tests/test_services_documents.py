@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -393,6 +394,28 @@ def test_what_a_known_field_can_hold(w: Workspace) -> None:
     }
     task = w.tasks.update("train", fields, append={"needs": ["gpu"]})
     assert (task["priority"], task.depends_on, task.needs) == (0.5, [7], ["gpu"])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"title": " "}, "title is to be a text that is not empty, not ' '"),
+        ({"title": None}, "a task needs a title"),
+        ({"priority": True}, "priority is to be a number, not True"),
+        ({"retry_limit": "3"}, "retry_limit is to be a whole number, 0 or more, not '3'"),
+        ({"retry_limit": -1}, "retry_limit is to be a whole number, 0 or more, not -1"),
+        ({"instructions": 3}, "instructions is to be a text, not 3"),
+        ({"key": 3}, "an idempotency key is a text"),
+        ({"key": " "}, "an idempotency key is a text"),
+        ({"needs": "gpu"}, "needs is a list of texts"),
+        ({"ttl": 1e9}, "a ttl of"),
+        ({"not_before": "soon"}, "'soon' is no time"),
+    ],
+)
+def test_no_task_is_made_of_what_no_task_can_have(w: Workspace, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        w.tasks.create(**{"title": "Train", "id": "train", **given})
+    assert not w.tasks.list()
 
 
 def test_what_is_refused_in_other_ways(w: Workspace) -> None:

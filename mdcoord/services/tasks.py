@@ -23,6 +23,7 @@ from mdcoord.services.env import Env
 from mdcoord.services.events import TASKS, announce
 from mdcoord.services.others import runs
 from mdcoord.services.planning import Planning, needed_after
+from mdcoord.shapes import fault_of
 
 AUTO: Final = "auto"
 """`assign="auto"`: the agent that the configured strategy chooses."""
@@ -72,31 +73,21 @@ class Tasks(Planning):
         wait for each other, which costs a look at all of them to find out. Raises AlreadyExists, InvalidName,
         UsageError (also for tasks that would wait for each other), and with `auto` NothingReady.
         """
-        if not isinstance(title, str) or not title.strip():
-            raise UsageError("a task needs a title", hint="say in a few words what is to be done")
-        if isinstance(priority, bool) or not isinstance(priority, int | float):
-            raise UsageError(
-                f"a priority of {priority!r} is not possible", hint="a number, higher goes first"
-            )
-        if retry_limit is not None and retry_limit < 0:
-            raise UsageError(f"a retry limit of {retry_limit} is not possible", hint="0 or more")
-        if key is not None and not key.strip():
+        if key is not None and not (isinstance(key, str) and key.strip()):
             raise UsageError("an idempotency key is a text that is not empty", hint="or leave it out")
-        if key is not None and (made := self._made_with(key)):
-            return made
-        now, chosen = self._env.host.stamp(), None if assign == AUTO else assign
-        if chosen is not None:
-            normalise_name(chosen)
+        now, agent = self._env.host.stamp(), None if assign in (None, AUTO) else assign
+        if agent is not None:
+            normalise_name(agent)
         given: dict[str, Value] = {
             "title": title,
             "project_id": project,
             "type": type,
             "status": "pending",
             "priority": priority,
-            "assigned_agent": chosen,
+            "assigned_agent": agent,
             "needs": texts(needs, "needs"),
-            "depends_on": [Key.of("task", other).id for other in texts(depends_on, "depends_on")],
-            "conflicts_with": [Key.of("task", other).id for other in texts(conflicts_with, "conflicts_with")],
+            "depends_on": _ids(depends_on, "depends_on"),
+            "conflicts_with": _ids(conflicts_with, "conflicts_with"),
             "not_before": _stamp(not_before, self._env.host.now()),
             "attempt": 0,
             "retry_limit": retry_limit,
@@ -104,33 +95,46 @@ class Tasks(Planning):
             "ttl": _seconds(ttl, "ttl", LONGEST_TTL),
             "idempotency_key": key,
             "created_at": now,
-            "assigned_at": now if chosen else None,
+            "assigned_at": agent and now,
             "updated_at": now,
             "instructions": instructions,
             "context": list(context),
             "acceptance": texts(acceptance, "acceptance"),
         }
-        kept = {name: value for name, value in given.items() if value is not None and value != []}
-        further: dict[Path, Value] = {(name,): value for name, value in (fields or {}).items()}
-        self._check(Change(set=further))
-        whole = {**kept, **(fields or {})}
+        whole = self._whole(given, fields or {})
+        if key is not None and (made := self._made_with(key)):
+            return made
         name = _name_of(key) if id is None and key is not None else id
         if name is not None and not acyclic:  # nobody can depend on a task whose name is yet to be found
             self._refuse_cycle(Key.of("task", name), dependencies(whole))
         if assign == AUTO:
             whole |= {"assigned_agent": self._best(whole, None), "assigned_at": now}
-        if id is not None and key is not None:
-            self._backend.keep(KEYS, _name_of(key), lambda _: Key.of("task", id).id)
+        return self._make(whole, body, name, key)
+
+    def _whole(self, given: Mapping[str, Value], further: Mapping[str, Value]) -> dict[str, Value]:
+        """The fields of a new task, without the empty ones. Raises UsageError for what no task can have."""
+        self._check(Change(set={(name,): value for name, value in further.items()}))
+        wrong = fault_of("task", Change(set={(name,): value for name, value in {**given, **further}.items()}))
+        if wrong is not None:
+            raise UsageError(wrong, hint="no task was made")
+        return {name: value for name, value in given.items() if value is not None and value != []} | {
+            **further
+        }
+
+    def _make(self, fields: Mapping[str, Value], body: str, name: str | None, key: str | None) -> Task:
+        """Make a task, unless somebody else has just made it with the same idempotency key."""
+        if name is not None and key is not None and name != _name_of(key):
+            self._backend.keep(KEYS, _name_of(key), lambda _: Key.of("task", name).id)
         try:
-            record = self._backend.create("task", whole, body=body, name=name)
+            record = self._backend.create("task", fields, body=body, name=name)
         except AlreadyExists:
-            made = self._made_with(key) if key is not None else None  # just now, by somebody else
+            made = self._made_with(key) if key is not None else None
             if made is None:
                 raise
             return made
         self._queue.forget()
         if self._env.all_events:
-            data = {"task_id": record.key.id, "title": title, "agent": self._env.agent}
+            data = {"task_id": record.key.id, "title": fields["title"], "agent": self._env.agent}
             announce(self._env, TASKS, "task_created", data)
         return self._typed(self._unheld(record))
 
@@ -273,6 +277,10 @@ def _touches(set: Names | None, append: Mapping[Any, Sequence[Value]] | None) ->
 def _name_of(key: str) -> str:
     """The name of the task with an idempotency key: whoever races for it races for this name."""
     return hashlib.sha256(key.encode()).hexdigest()[:12]
+
+
+def _ids(names: Iterable[str], field: str) -> list[str]:
+    return [Key.of("task", name).id for name in texts(names, field)]
 
 
 def _seconds(value: float | str | None, name: str, most: float = math.inf) -> float | None:

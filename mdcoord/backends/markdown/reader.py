@@ -11,7 +11,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from mdcoord.backends.markdown.fileio import FileIO
@@ -37,13 +37,13 @@ _PLAIN: Final = re.compile(rb'\{"v":"([0-9a-f]{32})"\}\Z')
 class State(NamedTuple):
     """The line in a document's lock file: the version that the tool wrote last, and the lease.
 
-    While a write changes the lease, `coming` is the version and the lease after it: should the writer be
-    killed, the document tells which of the two is true.
+    While a write changes the lease, `coming` is the state after it: should the writer be killed, the document
+    tells which of the two is true.
     """
 
     version: str | None
     lease: Lease | None
-    coming: tuple[str, Lease | None] | None = None
+    coming: State | None = None
 
     @classmethod
     def parse(cls, line: bytes) -> State:
@@ -51,32 +51,33 @@ class State(NamedTuple):
         if plain := _PLAIN.match(line):
             return cls(plain[1].decode(), None)
         try:
-            data = json.loads(line) if line else {}
-            version, lease = data.get("next", ("", None))
-            coming = (str(version), _lease(lease)) if version else None
-            return cls(data.get("v"), _lease(data.get("lease")), coming)
+            return cls._of(json.loads(line)) if line else cls(None, None)
         except (ValueError, KeyError, TypeError, AttributeError):
             return cls(None, None)  # torn in a power cut: the document is the truth
 
-    def line(self) -> bytes:
-        """The line that says this state."""
-        data: dict[str, Any] = {"v": self.version}
-        if self.coming is not None:
-            version, lease = self.coming
-            data["next"] = [version, lease and lease.as_dict()]
+    @classmethod
+    def _of(cls, data: Mapping[str, Any]) -> State:
+        lease, coming = data.get("lease"), data.get("next")
+        return cls(
+            data.get("v"), Lease.from_dict(lease) if lease else None, cls._of(coming) if coming else None
+        )
+
+    def line(self, coming: bytes = b"") -> bytes:
+        """The line that says this state; `coming` is the line of the one that is coming, if that is made."""
+        said = f'{{"v":{_encode(self.version)}'.encode()
+        if self.coming and not coming:
+            coming = self.coming.line()
+        if coming:
+            said += b',"next":' + coming
         if self.lease is not None:
-            data["lease"] = self.lease.as_dict()
-        return _encode(data).encode()
+            said += b',"lease":' + _encode(self.lease.as_dict()).encode()
+        return said + b"}"
 
     def beside(self, version: str) -> State:
         """The state beside a document of this version."""
-        if self.coming and self.coming[0] == version:
-            return State(*self.coming)
+        if self.coming and self.coming.version == version:
+            return self.coming
         return State(self.version, self.lease)
-
-
-def _lease(data: Any) -> Lease | None:
-    return Lease.from_dict(data) if data else None
 
 
 class Found(NamedTuple):

@@ -59,7 +59,7 @@ class Writer:
         state = State(version, lease or State.parse(lock.load()).lease)
         self._history.remember(key.name, data)
         problem = self._make(path, data, version, key)
-        self._note(lock, state, key)
+        self._note(lock, state.line(), key)
         return state, problem
 
     def put_archived(
@@ -73,7 +73,7 @@ class Writer:
             raise taken(key, path)
         problem = self._make(path, data, "", key)
         if lease:
-            self._note(lock, State.parse(lock.load())._replace(lease=lease), key)
+            self._note(lock, State.parse(lock.load())._replace(lease=lease).line(), key)
         return problem
 
     def replace(self, key: Key, text: str, lease: Lease | None, expect: Expect, lock: Lock) -> str:
@@ -94,7 +94,7 @@ class Writer:
     def _adopt(self, key: Key, found: Found, lease: Lease | None, lock: Lock) -> Record:
         self._history.remember(key.name, found.raw)
         state = State(found.version, lease)
-        self._note(lock, state, key)
+        self._note(lock, state.line(), key)
         return found._replace(state=state).record(key, self._reader.path(key))
 
     def write(self, key: Key, decide: Decide, expect: Expect, lock: Lock) -> Record:
@@ -133,7 +133,7 @@ class Writer:
 
         The high-water mark of attempts stays: a task of the same name never hands out a number again.
         """
-        self._note(lock, State(None, lease), key)
+        self._note(lock, State(None, lease).line(), key)
         self._history.forget(key.name)
 
     def temporaries(self, key: Key) -> list[str]:
@@ -161,10 +161,10 @@ class Writer:
             else:
                 return None
 
-    def _note(self, lock: Lock, state: State, key: Key) -> None:
+    def _note(self, lock: Lock, line: bytes, key: Key) -> None:
         """Store the state of a document that was written or removed just now."""
         try:
-            lock.store(state.line())
+            lock.store(line)
         except BackendUnavailable as error:
             raise NotDurable(
                 f"{key} is written, but its state is not: {error.message}",
@@ -216,8 +216,9 @@ class Writer:
                 f"the lock file of {key} was removed while it was held", hint="try again", path=lock.path
             )
         state = State(version, lease)
+        line = state.line()
         if lease != found.state.lease:
-            lock.store(found.state._replace(coming=(version, lease)).line())
+            lock.store(found.state.line(coming=line))
         problem: NotDurable | None = None
         try:
             if not self._files.swap(path, data, found.raw, version=version, slot=slot):
@@ -226,7 +227,7 @@ class Writer:
             raise _Again from None
         except NotDurable as error:
             problem = error
-        self._note(lock, state, key)
+        self._note(lock, line, key)
         if problem:
             raise problem
         return Found(data, version, draft, state).record(key, path)

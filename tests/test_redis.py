@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis_servers import Server, some_binary
+from redis_servers import Server, binaries, some_binary
 from storms.processes import run_all
 
 from mdcoord.backends.redis.address import parse_address
@@ -118,6 +119,50 @@ def test_a_password_that_is_wrong(tmp_path: Path) -> None:
         with RedisBackend(f"unix://:right@{server.socket}") as backend:
             backend.create("task", {}, name="one")
             assert "right" not in backend.location
+    finally:
+        server.close()
+
+
+@pytest.mark.skipif(
+    "redis" not in binaries() or shutil.which("openssl") is None, reason="no server with TLS is here"
+)
+def test_a_line_that_nobody_reads(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        [
+            *(
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=localhost",
+            ),
+            *("-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = Server(
+        some_binary("redis"),
+        *("--tls-port", str(port), "--tls-cert-file", str(certificate), "--tls-key-file", str(key)),
+        *("--tls-auth-clients", "no", "--requirepass", "secret"),
+    )
+    try:
+        url = f"rediss://:secret@localhost:{port}/0"
+        with RedisBackend(f"{url}?ssl_ca_certs={certificate}") as backend:
+            backend.create("task", {"n": 0}, name="one")
+            assert grow(backend) == 1
+        with pytest.raises(BackendUnavailable, match="certificate") as caught:
+            RedisBackend(url)
+        assert "secret" not in f"{caught.value}"
     finally:
         server.close()
 

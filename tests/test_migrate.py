@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 from collections.abc import Callable, Iterator
 from itertools import count, islice
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from redis_servers import Server, some_binary
+from taskqueue_peer import STANDIN
 
 from mdcoord import Workspace
 from mdcoord.backends.markdown.home import Home
@@ -479,3 +481,32 @@ def test_what_arrives_damaged_is_noticed(project: Path, url: str, monkeypatch: p
     with pytest.raises(BackendUnavailable, match="task-t3 is not the same"):
         Workspace.migrate(url)
     assert Home.of(state_folder(root_of(project))).place() in ("", "markdown")
+
+
+# -- from TaskQueue
+
+
+@pytest.mark.parametrize("to_files", [True, False], ids=["markdown", "redis"])
+def test_a_workspace_on_taskqueue_moves_too(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, to_files: bool
+) -> None:
+    monkeypatch.setenv("MDCOORD_TASKQUEUE_COMMAND", shlex.join(STANDIN))
+    monkeypatch.setenv("TASK_MANAGER_FILE_PATH", str(tmp_path / "tasks.json"))
+    place = "markdown" if to_files else url
+    with Workspace.create(tmp_path / "project", backend="taskqueue", agent="ada", session="s1") as w:
+        for name in ("one", "two"):
+            w.tasks.create("x", id=name)
+        w.events.publish("training", "begun")
+        w.context.set("proj-domain", {"a": 1})
+        claim = w.tasks.claim("one", heartbeat=False)
+        wanted = {name: w.backend.text(Key("task", name)) for name in ("one", "two")}
+        assert Workspace.migrate(place, tmp_path / "project").counts["task"] == 2
+        assert {name: w.backend.text(Key("task", name)) for name in ("one", "two")} == wanted
+        assert w.backend.name == ("markdown" if to_files else "redis")
+        assert [event.name for event in w.events.tail("training")] == ["begun"]
+        claim.complete()
+    with Workspace.open(tmp_path / "project") as w:
+        assert w.backend.name == ("markdown" if to_files else "redis")
+        assert {task.id: task.status for task in w.tasks.list()} == {"one": "completed", "two": "pending"}
+        assert w.context.get("proj-domain").data == {"a": 1}
+        assert w.check() == []

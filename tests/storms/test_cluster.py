@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from processes import run_all
-from redis_servers import some_binary
+from redis_servers import end_with_parent, some_binary
 
 from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.errors import NothingReady, UsageError
@@ -79,6 +80,7 @@ def _start(port: int, folder: Path) -> subprocess.Popen[bytes]:
         [some_binary(), "--port", str(port), "--cluster-enabled", "yes", "--dir", str(folder), "--save", ""],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        preexec_fn=end_with_parent if sys.platform == "linux" else None,
     )
 
 

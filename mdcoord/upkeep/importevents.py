@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
-from hashlib import sha256
 from itertools import takewhile
 from typing import Final, Protocol
 
 from mdcoord.backends.base import Backend, Event
 from mdcoord.errors import NotFound
 from mdcoord.formats.eventlog import identity_of
+from mdcoord.upkeep.prints import print_of
 from mdcoord.upkeep.stream import Place, Published
 
 _BATCH: Final = 500
@@ -48,7 +47,7 @@ class ChannelImport:
         self._known: Counter[bytes] = Counter()
         self._taken: set[str] = set()
         for event in () if self._missing else self._history():
-            self._known[_print_of(event)] += 1
+            self._known[print_of(event)] += 1
             self._taken.add(identity_of(event.id))
         self._wanted: Counter[bytes] = Counter()
         self._archived: Counter[bytes] = Counter()
@@ -59,7 +58,7 @@ class ChannelImport:
 
     def add(self, published: Published) -> None:
         """Take one event."""
-        event, mark = published.event, _print_of(published.event)
+        event, mark = published.event, print_of(published.event)
         if self._known[mark] > self._wanted[mark]:
             self._fates["same"] += 1
         elif mark not in self._known and identity_of(event.id) in self._taken:
@@ -106,8 +105,8 @@ class ChannelImport:
         old = 0
         log = self._history()
         for event in takewhile(lambda event: event.cursor != oldest.cursor, log):
-            archived[_print_of(event)] -= 1
-        marks = [_print_of(oldest), *map(_print_of, log)]
+            archived[print_of(event)] -= 1
+        marks = [print_of(oldest), *map(print_of, log)]
         for mark in marks:
             if archived[mark] <= 0:
                 break
@@ -125,7 +124,7 @@ class ChannelImport:
         cursors: dict[str, str] = {}
         cursor = end = self._origin
         for event in self._history():
-            mark = _print_of(event)
+            mark = print_of(event)
             if identity_of(event.id) in awaited:
                 cursors.setdefault(event.id, cursor)
                 cursors.setdefault(identity_of(event.id), cursor)
@@ -150,9 +149,3 @@ class ChannelImport:
             yield from self._backend.history(self.name)
         except NotFound:
             return
-
-
-def _print_of(event: Event) -> bytes:
-    """A hash of what an event is and says, the same on every backend."""
-    what = [identity_of(event.id), event.name, event.time, event.data]
-    return sha256(json.dumps(what, sort_keys=True).encode()).digest()[:16]

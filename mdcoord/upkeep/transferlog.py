@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from itertools import islice
@@ -10,8 +9,8 @@ from typing import Final
 
 from mdcoord.backends.base import Backend, Event
 from mdcoord.errors import AlreadyExists
-from mdcoord.formats.eventlog import identity_of, is_hand_id
-from mdcoord.model import Value
+from mdcoord.formats.eventlog import is_hand_id
+from mdcoord.upkeep.prints import exact_print_of, said
 
 BATCH: Final = 1000
 """How many events are handed over at once."""
@@ -54,7 +53,7 @@ class ChannelTransfer:
         total, there = 0, sha256()
         for event in self._target.history(self.name):
             total += 1
-            there.update(_print_of(event))
+            there.update(exact_print_of(event))
         self._fresh.clear()
         return (total, there.digest()) == (self._count, self._sum.digest())
 
@@ -63,7 +62,7 @@ class ChannelTransfer:
         newest = self._target.last(self.name, len(self._fresh)) if self._fresh else []
         if len(newest) < len(self._fresh):
             return self.verified()  # some of them are archived already
-        good = [_said(event) for event in newest] == [_said(event) for event in self._fresh]
+        good = [said(event) for event in newest] == [said(event) for event in self._fresh]
         self._fresh.clear()
         return good
 
@@ -82,7 +81,7 @@ class ChannelTransfer:
             there = next(known, None)
             if there is None:
                 yield event
-            elif _print_of(there) != _print_of(event):
+            elif exact_print_of(there) != exact_print_of(event):
                 raise self._other()
         if next(known, None) is not None:
             raise self._other()
@@ -90,7 +89,7 @@ class ChannelTransfer:
     def _pass(self, event: Event) -> None:
         self._count += 1
         self._cursor = event.cursor
-        self._sum.update(_print_of(event))
+        self._sum.update(exact_print_of(event))
 
     def _add(self, events: list[Event]) -> None:
         self._target.extend(self.name, events)
@@ -107,13 +106,3 @@ class ChannelTransfer:
             f"the channel {self.name} has other events in {self._target.location}",
             hint="move to a place that is empty: another prefix, or another server",
         )
-
-
-def _said(event: Event) -> list[Value]:
-    """What an event says, the same in every store."""
-    return [identity_of(event.id), event.name, event.time, {**event.data}]
-
-
-def _print_of(event: Event) -> bytes:
-    """A hash of that, and of its exact text."""
-    return sha256(json.dumps([*_said(event), event.text], sort_keys=True).encode()).digest()

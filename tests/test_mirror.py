@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -15,8 +16,10 @@ from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.errors import BackendUnavailable
+from mdcoord.host import Host
 from mdcoord.model import Change, Key
 from mdcoord.upkeep.mirror import Mirror, Round
+from mdcoord.upkeep.mirroring import Mirroring
 
 NUMBERS = count()
 ONE, TWO = Key("task", "one"), Key("task", "two")
@@ -220,6 +223,21 @@ def test_a_new_file_of_a_name_that_is_taken(source: Backend, folder: Path) -> No
     assert_same(source, folder)
 
 
+def test_a_copy_without_its_memory(source: Backend, folder: Path) -> None:
+    """Somebody removed the state folder."""
+    for name in ("one", "two"):
+        source.create("task", {"title": name}, name=name)
+    settle(opened(source, folder))
+    shutil.rmtree(folder / ".state")
+    save_in_place(path(folder, TWO), path(folder, TWO).read_text().replace("title: two", "title: zwei"))
+    for key in (ONE, TWO):
+        source.write(key, Change(set={("step",): 1}))
+    done = settle(opened(source, folder))
+    assert list(done.conflicts) == ["task-two"] if os.listxattr(path(folder, ONE)) else done.conflicts
+    assert "title: zwei" in (folder / "archive/task-two.md").read_text()
+    assert_same(source, folder)
+
+
 def test_a_removed_file_is_put_there_again(source: Backend, folder: Path) -> None:
     source.create("task", {}, name="one")
     settle(opened(source, folder))
@@ -334,3 +352,22 @@ def test_a_log_that_was_removed_is_put_there_again(source: Backend, folder: Path
     settle(mirror)
     copied = MarkdownBackend(folder, durability="none")
     assert [event.data["n"] for event in copied.tail("work")] == [0, 1, 2]
+
+
+def test_a_mirror_outlives_its_server(folder: Path) -> None:
+    own = Server(some_binary(), "--appendonly", "yes", "--appendfsync", "always")
+    try:
+        with RedisBackend(own.url("own:", timeout=1)) as store:
+            folder.mkdir()
+            running = Mirroring(store, MarkdownBackend(folder, durability="none"), Host())
+            store.create("task", {}, name="one")
+            rounds = running.rounds(0.01)
+            assert next(rounds).written == 1
+            own.kill()
+            assert list(next(rounds).left) == [store.location]
+            own.start()
+            path(folder, TWO).write_text("---\ntitle: Two\n---\n")
+            assert next(rounds).taken == ["task-two"]
+            rounds.close()
+    finally:
+        own.close()

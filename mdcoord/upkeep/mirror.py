@@ -280,7 +280,7 @@ def _here() -> Iterator[None]:
     """What goes wrong in the folder is an obstacle, what goes wrong in the workspace an error."""
     try:
         yield
-    except (BackendUnavailable, Busy, NotDurable) as error:
+    except (BackendUnavailable, Busy, NotDurable, FileNotFoundError) as error:
         raise _Obstacle(str(error)) from error
 
 

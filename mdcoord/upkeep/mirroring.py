@@ -50,7 +50,8 @@ class Mirroring:
         self._away = False
 
     def once(self) -> Round:
-        """Make both the same; what was done for that. Raises BackendUnavailable."""
+        """Make both the same; what was done for that. Raises BackendUnavailable, Busy."""
+        os.makedirs(self.folder, exist_ok=True)
         done = self._mirror.round()
         for _ in range(ROUNDS - 1):
             if self._mirror.settled:
@@ -84,7 +85,7 @@ class Mirroring:
             done = self.once()
         except Moved:
             raise
-        except BackendUnavailable as error:
+        except (BackendUnavailable, Busy) as error:
             known, self._away = self._away, True
             return Round() if known else Round(left={self._source.location: str(error)})
         self._away = False

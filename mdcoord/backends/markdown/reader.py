@@ -197,12 +197,13 @@ class Reader:
             return self._scribe.keep_view_edits(key, before, self._scribe.open(key, text, where))
         return self._scribe.merge(key, before, after, text, where)
 
-    def _is_own(self, past: Past, version: str, tool: int, where: str) -> bool:
+    def _is_own(self, past: Past, version: str, tool: int | None, where: str) -> bool:
         """Whether the tool put a version in place that is not the one it remembers as its latest."""
         here = past.find(version)
         if here is None:
             return self._files.marked(where) == version  # a power cut took the memory of it
-        return here >= tool and not past.versions[here].saved  # who put it in place was killed just then
+        # Who put it in place was killed just then.
+        return tool is not None and here >= tool and not past.versions[here].saved
 
     def united(self, key: Key, other: str) -> Together:
         """The document together with `other`, which became elsewhere of the version that the tool wrote last.
@@ -215,7 +216,7 @@ class Reader:
             return Together(found.version, other, not found.foreign)
         past = self._history.past(key.name)
         tool = past.tool(found.state.version)
-        if not found.foreign or (tool is not None and self._is_own(past, found.version, tool, path)):
+        if not found.foreign or self._is_own(past, found.version, tool, path):
             return Together(found.version, other, False)
         if tool is None:
             raise Conflict(f"{key} is another one here, and what it was before is not known", path=path)

@@ -412,6 +412,20 @@ class Workspace:
         )
         return Export(self.backend, head, Places(self._env).noted(), self.host)
 
+    def copy_plain(self, url: str, layout: str) -> Mapping[str, int]:
+        """Copy all records to the Redis server at `url` as plain keys for other programs; how many by kind.
+
+        `layout` is `hash`, `json` or `string`; see `mdcoord.upkeep.plain`. Raises UsageError, AlreadyExists
+        where a workspace is, BackendUnavailable.
+        """
+        from mdcoord.upkeep.plain import PlainCopy
+
+        copy = PlainCopy(url, layout)
+        try:
+            return copy.write(self.backend)
+        finally:
+            copy.close()
+
     def import_(
         self, source: str | Path | Iterable[str | bytes], *, tool: str | None = None, dry_run: bool = False
     ) -> Imported:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -510,3 +511,34 @@ def test_a_workspace_on_taskqueue_moves_too(
         assert {task.id: task.status for task in w.tasks.list()} == {"one": "completed", "two": "pending"}
         assert w.context.get("proj-domain").data == {"a": 1}
         assert w.check() == []
+
+
+# -- plain copies
+
+
+@pytest.mark.parametrize("layout", ["hash", "string"])
+def test_other_programs_read_plain_keys(project: Path, url: str, server: Server, layout: str) -> None:
+    import redis
+
+    prefix = url.rpartition("=")[2]
+    with Workspace.open() as w, redis.Redis(unix_socket_path=str(server.socket)) as others:
+        for _ in range(2):
+            counts = w.copy_plain(url, layout)
+        assert (counts["task"], counts["agent"], counts["event"]) == (7, 1, len(_events(project)))
+        key = f"{prefix}agents:status:ada"
+        if layout == "hash":
+            assert others.hget(key, "status") == b"available"
+            assert json.loads(others.hget(key, "capabilities")) == ["x"]
+        else:
+            assert json.loads(others.get(key))["capabilities"] == ["x"]
+        history = [
+            json.loads(one)["event"] for one in others.lrange(f"{prefix}events:training:history", 0, -1)
+        ]
+        assert history == ["noted", *["step"] * 8]
+        assert w.backend.name == "markdown"
+        assert not RedisBackend(url).channels()
+        with pytest.raises(AlreadyExists):
+            w.copy_plain(url, layout)
+        for wrong in ("json", "xml"):
+            with pytest.raises(UsageError):
+                w.copy_plain(server.url("other:"), wrong)

@@ -44,12 +44,19 @@ def migrate() -> None:
 @click.option("--archive", is_flag=True, help="Also archived documents; without, they stay in files.")
 @click.option("--keep", is_flag=True, help="Leave the files where they are; nobody reads them any more.")
 @click.option("--dry-run", is_flag=True, help="Only say what would move.")
-def redis(call: Call, url: str | None, prefix: str | None, **how: bool) -> int:
+@click.option(
+    "--layout",
+    type=click.Choice(["hash", "json", "string"]),
+    help="Move nothing: only copy the fields of all records to keys of this type, for other programs.",
+)
+def redis(call: Call, url: str | None, prefix: str | None, layout: str | None, **how: bool) -> int:
     """Move the workspace to the Redis (or Valkey) server at URL.
 
     URL is redis://, rediss:// or unix://; without it the configured one. When all has been copied and
     compared, the files go to archive/pre-redis/. Exit code 7 when a file is no text and was left out.
     """
+    if layout is not None:
+        return _copy(call, _prefixed(url or _configured(call), prefix or ""), layout, **how)
     return _migrate(call, _prefixed(url or _configured(call), prefix) if prefix else url or "redis", **how)
 
 
@@ -62,6 +69,14 @@ def markdown(call: Call, dry_run: bool) -> int:
     by nobody any more.
     """
     return _migrate(call, "markdown", dry_run=dry_run)
+
+
+def _copy(call: Call, url: str, layout: str, **how: bool) -> int:
+    if any(how.values()):
+        raise click.UsageError("--layout moves nothing: leave out --archive, --keep and --dry-run.")
+    counts = call.workspace().copy_plain(url, layout)
+    put(call, {"layout": layout, "counts": dict(counts)}, f"{said(counts)} copied")
+    return 0
 
 
 def _migrate(call: Call, place: str, **how: bool) -> int:
@@ -94,7 +109,7 @@ def _explain(found: Migrated) -> None:
 def _prefixed(url: str, prefix: str) -> str:
     from urllib.parse import quote
 
-    return f"{url}{'&' if '?' in url else '?'}prefix={quote(prefix)}"
+    return f"{url}{'&' if '?' in url else '?'}prefix={quote(prefix)}" if prefix else url
 
 
 def _configured(call: Call) -> str:

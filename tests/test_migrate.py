@@ -20,9 +20,9 @@ from mdcoord.backends.markdown.home import Home
 from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.redis import gate
 from mdcoord.backends.redis.store import RedisBackend
-from mdcoord.errors import AlreadyExists, BackendUnavailable, Moved, NotFound, UsageError
+from mdcoord.errors import AlreadyExists, BackendUnavailable, Busy, Moved, NotFound, UsageError
 from mdcoord.layout import state_folder
-from mdcoord.model import Key
+from mdcoord.model import Change, Key
 from mdcoord.upkeep import leftbehind, migrate, transfer
 
 NUMBERS = count()
@@ -278,6 +278,28 @@ def test_a_server_that_is_not_there_changes_nothing(project: Path) -> None:
         Workspace.migrate("unix:///nowhere/x?timeout=0.1")
     with Workspace.open() as w:
         assert w.backend.name == "markdown"
+
+
+def test_from_server_to_server_it_goes_by_way_of_the_files(project: Path, url: str, server: Server) -> None:
+    Workspace.migrate(url)
+    with pytest.raises(UsageError, match="by way of its files"):
+        Workspace.migrate(server.url("another:"))
+
+
+def test_only_one_moves_it_at_a_time(project: Path, url: str) -> None:
+    with Home.of(state_folder(root_of(project))).alone(), pytest.raises(Busy):
+        Workspace.migrate(url)
+    assert not Workspace.migrate(url).already
+
+
+def test_who_waits_too_long_for_a_move_is_told_so(project: Path, url: str) -> None:
+    Workspace.migrate(url)
+    with (
+        RedisBackend(f"{url}&timeout=0.2") as store,
+        store.moving(),
+        pytest.raises(Busy, match="being moved"),
+    ):
+        store.write(Key("task", "t1"), Change(set={("n",): 1}))
 
 
 def test_being_there_already(project: Path, url: str) -> None:

@@ -88,6 +88,11 @@ class Migration:
         self._source = open_backend(self._lives(), config, root)
         self._target = open_backend(place, config, root, elsewhere=True)
         self._place = _whole(place)
+        if self._source.name == self._target.name == "redis" and not self._is_there():
+            raise UsageError(
+                f"the workspace lives on a server ({self._source.location}), and moves by way of its files",
+                hint="bring it back first: mdcoord migrate markdown",
+            )
         self._transfer = Transfer(self._source, self._target, host, archive=self._archive, tell=tell)
 
     def rehearse(self) -> Migrated:

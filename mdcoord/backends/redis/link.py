@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from mdcoord.backends.base import moved_to
 from mdcoord.backends.redis.address import Address
-from mdcoord.errors import BackendUnavailable
+from mdcoord.errors import BackendUnavailable, Busy
 
 try:
     import redis
@@ -202,6 +202,10 @@ class Link:
                 return answers[len(first) :]
             left = self.address.timeout - (self._uptime() - begun)
             first = []
+            if left <= pause and str(fault).startswith("CLOSED "):
+                raise Busy(
+                    "the workspace is being moved", hint="try again in a moment", location=self.address.shown
+                )
             if left <= pause:
                 raise self.unavailable(fault) from None
             if isinstance(fault, faults.NoScriptError) and script:

@@ -1,10 +1,12 @@
-"""Options of the test run, and whose servers it may use."""
+"""Options of the test run, whose servers it may use, and the command line in a folder of its own."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
+from commands import Mdcoord, call
 
 # A server that happens to run here, or that the developer's shell names, is nobody's to write to.
 for _name in (
@@ -27,3 +29,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write what the commands in tests/transcripts print now into their files",
     )
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to be in, and an environment that says only who calls."""
+    for name in os.environ:
+        if name.startswith(("MDCOORD_", "CLAUDE_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("MDCOORD_SESSION", "here")
+    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def mdcoord(project: Path) -> Mdcoord:
+    """The command line, in a workspace that was made just now."""
+    assert call("init").code == 0
+    return call

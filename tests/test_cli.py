@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner
+from commands import Mdcoord
 
 from mdcoord import errors
 from mdcoord.host import Host
@@ -21,45 +21,7 @@ from mdcoord.interfaces.cli.boundary import describe, run
 from mdcoord.interfaces.cli.session import session_of
 from mdcoord.workspace import Workspace
 
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def lines(self) -> list[Any]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Mdcoord = Callable[..., Result]
-
-
-@pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in os.environ:
-        if name.startswith(("MDCOORD_", "CLAUDE_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("MDCOORD_SESSION", "here")
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def mdcoord(project: Path) -> Mdcoord:
-    def call(*arguments: str, input: str | None = None, **environment: str) -> Result:
-        done = CliRunner().invoke(
-            cli, arguments, input=input, env=environment, prog_name="mdcoord", catch_exceptions=False
-        )
-        return Result(done.exit_code, done.stdout, done.stderr)
-
-    assert call("init").code == 0
-    return call
+pytestmark = pytest.mark.usefixtures("project")
 
 
 @pytest.fixture

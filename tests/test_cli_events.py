@@ -7,14 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from commands import Mdcoord, Result
 
-from mdcoord.interfaces.cli.app import cli
 from mdcoord.workspace import Workspace
 
 REPOSITORY = Path(__file__).parents[1]
@@ -22,37 +20,8 @@ FILLING = "x" * 4000
 """With a hundred of it a pipe is full, and who writes into it waits."""
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[Any]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-    @property
-    def numbers(self) -> list[Any]:
-        return [line["data"]["n"] for line in self.lines]
-
-
-Mdcoord = Callable[..., Result]
-
-
-@pytest.fixture
-def mdcoord(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mdcoord:
-    for name in os.environ:
-        if name.startswith(("MDCOORD_", "CLAUDE_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> Result:
-        done = CliRunner().invoke(cli, arguments, prog_name="mdcoord", catch_exceptions=False)
-        return Result(done.exit_code, done.stdout, done.stderr)
-
-    assert call("init").code == 0
-    return call
+def numbers(shown: Result) -> list[Any]:
+    return [line["data"]["n"] for line in shown.lines]
 
 
 def publish(*numbers: int, **more: str) -> None:
@@ -67,22 +36,22 @@ def tail(mdcoord: Mdcoord, *arguments: str) -> Result:
 
 def test_each_run_of_a_consumer_shows_what_is_new(mdcoord: Mdcoord) -> None:
     publish(*range(15))
-    assert tail(mdcoord, "--consumer", "c", "--limit", "2").numbers == [0, 1]
-    assert tail(mdcoord, "--consumer", "c").numbers == [*range(2, 15)]
+    assert numbers(tail(mdcoord, "--consumer", "c", "--limit", "2")) == [0, 1]
+    assert numbers(tail(mdcoord, "--consumer", "c")) == [*range(2, 15)]
     assert tail(mdcoord, "--consumer", "c") == (0, "", "")
     publish(15, 16)
-    assert tail(mdcoord, "--consumer", "c", "--where", "data.n > 15").numbers == [16]
+    assert numbers(tail(mdcoord, "--consumer", "c", "--where", "data.n > 15")) == [16]
     assert tail(mdcoord, "--consumer", "c").out == ""
     first = tail(mdcoord, "--all", "--limit", "1").lines[0]["_cursor"]
-    assert tail(mdcoord, "--consumer", "c", "--after", first, "--limit", "2").numbers == [1, 2]
-    assert tail(mdcoord, "--consumer", "c", "--limit", "1").numbers == [3]
+    assert numbers(tail(mdcoord, "--consumer", "c", "--after", first, "--limit", "2")) == [1, 2]
+    assert numbers(tail(mdcoord, "--consumer", "c", "--limit", "1")) == [3]
 
 
 def test_a_filter_without_a_consumer(mdcoord: Mdcoord) -> None:
     publish(*range(30))
-    assert tail(mdcoord, "--where", "data.n < 20").numbers == [*range(10, 20)]
-    assert tail(mdcoord, "--where", "data.n < 20", "--limit", "2").numbers == [18, 19]
-    assert tail(mdcoord, "--where", "data.n > 5", "--all", "--limit", "2").numbers == [6, 7]
+    assert numbers(tail(mdcoord, "--where", "data.n < 20")) == [*range(10, 20)]
+    assert numbers(tail(mdcoord, "--where", "data.n < 20", "--limit", "2")) == [18, 19]
+    assert numbers(tail(mdcoord, "--where", "data.n > 5", "--all", "--limit", "2")) == [6, 7]
     assert tail(mdcoord, "--where", "data.n >").code == 2
 
 
@@ -96,7 +65,7 @@ def test_consumers_are_listed_and_forgotten(mdcoord: Mdcoord) -> None:
     assert mdcoord("event", "consumers", "--forget", "c").code == 2
     assert mdcoord("event", "consumers", "training", "--forget", "c").out == "c is forgotten\n"
     assert mdcoord("event", "consumers", "training", "--forget", "c").code == 3
-    assert tail(mdcoord, "--consumer", "c").numbers == [1, 2]
+    assert numbers(tail(mdcoord, "--consumer", "c")) == [1, 2]
 
 
 def test_what_does_not_go_together_is_refused(mdcoord: Mdcoord) -> None:
@@ -167,7 +136,7 @@ def test_following_as_a_consumer(mdcoord: Mdcoord) -> None:
     assert [next_number(child), next_number(child)] == [3, 4]
     assert end(child, signal.SIGTERM) == 0
     publish(5)
-    assert tail(mdcoord, "--consumer", "c").numbers[-1] == 5
+    assert numbers(tail(mdcoord, "--consumer", "c"))[-1] == 5
 
 
 def test_killed_while_it_prints_it_prints_all_of_it_again(mdcoord: Mdcoord) -> None:
@@ -175,7 +144,7 @@ def test_killed_while_it_prints_it_prints_all_of_it_again(mdcoord: Mdcoord) -> N
     child = process("--consumer", "c")
     assert next_number(child) == 0  # the others do not fit into the pipe: it waits until they are read
     assert end(child, signal.SIGKILL) == -signal.SIGKILL
-    assert tail(mdcoord, "--consumer", "c").numbers == [*range(100)]
+    assert numbers(tail(mdcoord, "--consumer", "c")) == [*range(100)]
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -186,4 +155,4 @@ def test_a_reader_that_goes_away_has_not_had_them(mdcoord: Mdcoord, unbuffered: 
     assert child.stdout
     child.stdout.close()
     assert child.wait(60) == 141
-    assert tail(mdcoord, "--consumer", "c").numbers == [*range(100)]
+    assert numbers(tail(mdcoord, "--consumer", "c")) == [*range(100)]

@@ -6,53 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from commands import Mdcoord, Result
 
-from mdcoord.interfaces.cli.app import cli
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.post import AT_ONCE
 from mdcoord.workspace import Workspace
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def lines(self) -> list[Any]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Mdcoord = Callable[..., Result]
-
-
-@pytest.fixture
-def mdcoord(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mdcoord:
-    for name in os.environ:
-        if name.startswith(("MDCOORD_", "CLAUDE_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("MDCOORD_SESSION", "here")
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str, input: str | None = None, **environment: str) -> Result:
-        done = CliRunner().invoke(
-            cli, arguments, input=input, env=environment, prog_name="mdcoord", catch_exceptions=False
-        )
-        return Result(done.exit_code, done.stdout, done.stderr)
-
-    assert call("init").code == 0
-    return call
 
 
 def send(mdcoord: Mdcoord, id: str, *arguments: str, sender: str = "ada") -> Result:

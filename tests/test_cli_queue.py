@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from test_cli import Mdcoord, mdcoord, project  # noqa: F401  # fixtures
+from commands import Mdcoord
 
 TASKS = {
     "data": (),
@@ -17,7 +17,7 @@ TASKS = {
 
 
 @pytest.fixture
-def call(mdcoord: Mdcoord) -> Mdcoord:  # noqa: F811
+def call(mdcoord: Mdcoord) -> Mdcoord:
     for name, rest in TASKS.items():
         assert mdcoord("task", "create", name.title(), "--id", name, *rest).code == 0
     return mdcoord
@@ -48,7 +48,7 @@ def test_the_graph_is_an_object_a_task(call: Mdcoord) -> None:
     assert call("task", "graph", "none").code == 3
 
 
-def test_an_empty_graph_says_so(mdcoord: Mdcoord) -> None:  # noqa: F811
+def test_an_empty_graph_says_so(mdcoord: Mdcoord) -> None:
     done = mdcoord("task", "graph")
     assert (done.code, done.out, done.err) == (0, "", "no tasks\n")
     assert mdcoord("task", "graph", "--json").out == ""

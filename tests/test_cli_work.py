@@ -2,50 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-from click.testing import CliRunner
-
-from mdcoord.interfaces.cli.app import cli
+from commands import Mdcoord
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[Any]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Mdcoord = Callable[..., Result]
-
-
-@pytest.fixture
-def mdcoord(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mdcoord:
-    for name in [name for name in os.environ if name.startswith(("MDCOORD_", "CLAUDE_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("MDCOORD_SESSION", "here")
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
+@pytest.fixture(autouse=True)
+def this_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str, **environment: str) -> Result:
-        done = CliRunner().invoke(
-            cli, arguments, env=environment, prog_name="mdcoord", catch_exceptions=False
-        )
-        return Result(done.exit_code, done.stdout, done.stderr)
-
-    assert call("init").code == 0
-    return call
 
 
 def test_one_task_and_its_exit_codes(mdcoord: Mdcoord) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from commands import Mdcoord, Result
 
 from mdcoord.interfaces.cli import meter
-from mdcoord.interfaces.cli.app import cli
 from mdcoord.workspace import Workspace
 
 DEFINITION = """\
@@ -33,36 +30,10 @@ phases:
 """
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Mdcoord = Callable[..., Result]
-
-
-@pytest.fixture
-def mdcoord(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mdcoord:
-    for name in os.environ:
-        if name.startswith(("MDCOORD_", "CLAUDE_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
+@pytest.fixture(autouse=True)
+def release(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MDCOORD_AGENT", "ada")
-    monkeypatch.setenv("MDCOORD_SESSION", "here")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "release.md").write_text(DEFINITION)
-
-    def call(*arguments: str, input: bytes | None = None) -> Result:
-        done = CliRunner().invoke(cli, arguments, input=input, prog_name="mdcoord", catch_exceptions=False)
-        return Result(done.exit_code, done.stdout, done.stderr)
-
-    assert call("init").code == 0
-    return call
+    (project / "release.md").write_text(DEFINITION)
 
 
 def run(mdcoord: Mdcoord, *arguments: str) -> Result:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli import Mdcoord, mdcoord, project  # noqa: F401  # fixtures
+from commands import Mdcoord
 
 from mdcoord.backends.base import Copy, Event, Unreadable
 from mdcoord.backends.markdown.store import MarkdownBackend
@@ -216,7 +216,7 @@ def test_messages_that_came_in_are_seen(w: Workspace) -> None:
 # -- the command line
 
 
-def test_a_file_and_back(mdcoord: Mdcoord, project: Path) -> None:  # noqa: F811
+def test_a_file_and_back(mdcoord: Mdcoord, project: Path) -> None:
     mdcoord("task", "create", "Train", "--id", "train")
     done = mdcoord("export", "all.jsonl", "--json")
     assert done.json == {"file": "all.jsonl", "counts": {"task": 1}}
@@ -229,7 +229,7 @@ def test_a_file_and_back(mdcoord: Mdcoord, project: Path) -> None:  # noqa: F811
     assert mdcoord("export").out.splitlines()[1:] == text.splitlines()[1:]
 
 
-def test_a_pipe_is_no_file(mdcoord: Mdcoord, project: Path) -> None:  # noqa: F811
+def test_a_pipe_is_no_file(mdcoord: Mdcoord, project: Path) -> None:
     mdcoord("task", "create", "Train", "--id", "train")
     os.mkfifo(project / "pipe")
     with ThreadPoolExecutor(1) as pool:
@@ -240,13 +240,13 @@ def test_a_pipe_is_no_file(mdcoord: Mdcoord, project: Path) -> None:  # noqa: F8
     assert [path.name for path in project.glob("pipe*")] == ["pipe"]
 
 
-def test_where_nothing_can_be_written(mdcoord: Mdcoord) -> None:  # noqa: F811
+def test_where_nothing_can_be_written(mdcoord: Mdcoord) -> None:
     refused = mdcoord("export", "no/such/folder.jsonl")
     assert (refused.code, refused.out) == (8, "")
     assert "no/such/folder.jsonl cannot be written: No such file or directory" in refused.err
 
 
-def test_exit_codes(mdcoord: Mdcoord, project: Path) -> None:  # noqa: F811
+def test_exit_codes(mdcoord: Mdcoord, project: Path) -> None:
     mdcoord("task", "create", "Train", "--id", "train")
     mdcoord("export", "all.jsonl")
     mdcoord("task", "update", "train", "--set", "note=mine")
@@ -261,8 +261,8 @@ def test_exit_codes(mdcoord: Mdcoord, project: Path) -> None:  # noqa: F811
 
 
 def test_a_failed_export_leaves_the_old_file(
-    mdcoord: Mdcoord,  # noqa: F811
-    project: Path,  # noqa: F811
+    mdcoord: Mdcoord,
+    project: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(backend: MarkdownBackend) -> list[str]:

@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING, Any, Self
 from mdcoord.backends.base import Backend, Unreadable
 from mdcoord.backends.opening import is_address, open_backend, open_home
 from mdcoord.config import Config, load_config, project_folder
-from mdcoord.errors import ConfigError, InvalidName, NotFound, UsageError
+from mdcoord.errors import InvalidName, NotFound, UsageError
 from mdcoord.host import Host
-from mdcoord.layout import Isolated, explicit_root, find_root, new_root, project_here
+from mdcoord.layout import project_here
 from mdcoord.model import KINDS, Value
 from mdcoord.records import EventRecord, TypedRecord
-from mdcoord.rules.backoff import Backoff
-from mdcoord.rules.standing import Rules
+from mdcoord.roots import environment, root_for, root_of, root_or_none
 from mdcoord.services.agents import Agents
 from mdcoord.services.claim import Claim
 from mdcoord.services.documents import Documents, Where
-from mdcoord.services.env import Env, Team
 from mdcoord.services.events import LOG, Events
 from mdcoord.services.notes import Contexts, MetricsDocuments, ProgressDocuments
+from mdcoord.services.settings import env_of
 from mdcoord.services.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -56,6 +55,15 @@ class Workspace:
     calling; every verb that needs another identity takes it as an argument. Safe to share between threads.
     """
 
+    made: Sequence[Path] = ()
+    """What `create` made or changed; empty when all was there."""
+
+    notice: str = ""
+    """What whoever called `create` should know: a server that was named is absent, and so not used."""
+
+    _opened_at: str | None = None
+    """The place that whoever opened it named."""
+
     def __init__(
         self,
         backend: Backend,
@@ -72,18 +80,7 @@ class Workspace:
         self.agent = _agent(agent)
         self.session = _session(session)
         self.host = host or backend.clock(Host())
-        self._env = Env(
-            backend,
-            self.session,
-            self.agent,
-            self.host,
-            _rules(self.config),
-            _team(self.config),
-            stale_after=self.config.stale_after,
-            lock_timeout=self.config.lock_timeout,
-            all_events=self.config.events == "all",
-            counting=self.config.metrics_enabled,
-        )
+        self._env = env_of(backend, self.config, self.host, self.session, self.agent)
         self.tasks = Tasks(self._env)
         self.agents = Agents(self._env)
         self.events = Events(self._env)
@@ -115,11 +112,22 @@ class Workspace:
             return cls(backend, **who)
         if isinstance(where, str) and (where == "auto" or is_address(where)):
             where, backend = None, where
-        backend = backend or _environment("MDCOORD_BACKEND")
+        backend = backend or environment("MDCOORD_BACKEND")
         backend = None if backend == "auto" else backend
         if backend and is_address(backend):
-            return cls._at(_root_or_none(where), backend, lenient, **who)
-        return cls._at(_root_of(where, _isolated_or_wrong if lenient else _isolated), backend, lenient, **who)
+            return cls._at(root_or_none(where, lenient=lenient), backend, lenient, **who)
+        return cls._at(root_of(where, lenient=lenient), backend, lenient, **who)
+
+    @classmethod
+    def _at(cls, root: Path | None, place: str | None = None, lenient: bool = False, **who: Any) -> Workspace:
+        config = load_config(root or Path.cwd(), os.environ, lenient=lenient)
+        if place is None and root is not None:
+            backend = open_home(config, root)
+        else:
+            backend = open_backend(place or "markdown", config, root)
+        workspace = cls(backend, root=root, config=config, **who)
+        workspace._opened_at = place
+        return workspace
 
     @classmethod
     def create(
@@ -141,7 +149,7 @@ class Workspace:
         from mdcoord.upkeep.make import make_workspace
         from mdcoord.upkeep.settle import remember, settled
 
-        root = new_root(Path(folder).expanduser().resolve(), _isolated)
+        root = root_for(folder)
         config = load_config(root, os.environ)
         choice = settled(root, backend, config, os.environ)
         made = make_workspace(root, track=track)
@@ -162,7 +170,7 @@ class Workspace:
         """
         from mdcoord.upkeep.configure import ConfigFile
 
-        return ConfigFile(_root_of(where, _isolated_or_wrong))
+        return ConfigFile(root_of(where, lenient=True))
 
     @staticmethod
     def migrate(
@@ -184,7 +192,7 @@ class Workspace:
         """
         from mdcoord.upkeep.migrate import Migration
 
-        root = _root_of(where, _isolated_or_wrong)
+        root = root_of(where, lenient=True)
         config = load_config(root, os.environ)
         move = Migration(root, config, Host(), place, archive=archive, keep=keep, tell=tell)
         try:
@@ -259,26 +267,6 @@ class Workspace:
             self.agents.set(found.agent_id, capabilities=can)
         else:
             self.agents.heartbeat(found.agent_id)
-
-    made: Sequence[Path] = ()
-    """What `create` made or changed; empty when all was there."""
-
-    notice: str = ""
-    """What whoever called `create` should know: a server that was named is absent, and so not used."""
-
-    _opened_at: str | None = None
-    """The place that whoever opened it named."""
-
-    @classmethod
-    def _at(cls, root: Path | None, place: str | None = None, lenient: bool = False, **who: Any) -> Workspace:
-        config = load_config(root or Path.cwd(), os.environ, lenient=lenient)
-        if place is None and root is not None:
-            backend = open_home(config, root)
-        else:
-            backend = open_backend(place or "markdown", config, root)
-        workspace = cls(backend, root=root, config=config, **who)
-        workspace._opened_at = place
-        return workspace
 
     def query(
         self,
@@ -376,26 +364,12 @@ class Workspace:
 
     def restore(self, name: str) -> TypedRecord:
         """Bring a document back from the archive. Raises NotFound, AlreadyExists."""
-        record = self.backend.restore(self._archived_as(name))
+        from mdcoord.upkeep.archive import archived_as
+
+        record = self.backend.restore(archived_as(self.backend.archived(), name))
         self.tasks.refresh()
         restored: TypedRecord = self._documents(record.key.kind).get(record.key.id)
         return restored
-
-    def _archived_as(self, name: str) -> str:
-        """The name in the archive that is meant: the kind may be left out where only one kind has it."""
-        names = [*self.backend.archived()]
-        plain = name.removesuffix(".md")
-        meant = [other for kind in KINDS if (other := f"{kind}-{plain}") in names]
-        if plain in names or not meant:
-            if plain.partition("-")[0] not in KINDS:
-                raise NotFound(
-                    f"there is no {plain} in the archive",
-                    hint="see what is there with `mdcoord archive list`",
-                )
-            return plain
-        if len(meant) > 1:
-            raise UsageError(f"{plain} may be {' or '.join(meant)}", hint="name the one that is meant")
-        return meant[0]
 
     def export(self, kinds: Iterable[str] = (), *, archive: bool = False) -> Export:
         """Everything (or these kinds) as lines of JSON, to be iterated over; see `mdcoord.upkeep.stream`.
@@ -437,7 +411,11 @@ class Workspace:
         """
         try:
             if tool is not None:
-                return self._import_foreign(str(source), tool, dry_run)
+                from mdcoord.upkeep.importforeign import ForeignImport
+                from mdcoord.upkeep.sources import records_of
+
+                found = records_of(tool, str(source))
+                return ForeignImport(self.backend, self.host, tool, dry_run=dry_run).run(found)
             from mdcoord.services.consumers import Places
             from mdcoord.upkeep.importing import Import, lines_of
 
@@ -467,14 +445,6 @@ class Workspace:
         from mdcoord.upkeep.mirroring import MIRRORS
 
         return [*self.backend.memos(MIRRORS).values()] if self.backend.name == "redis" else []
-
-    def _import_foreign(self, source: str, tool: str, dry_run: bool) -> Imported:
-        from mdcoord.upkeep.importforeign import ForeignImport
-        from mdcoord.upkeep.sources import READERS
-
-        if tool not in READERS:
-            raise UsageError(f"there is no import from {tool!r}", hint="one of " + ", ".join(READERS))
-        return ForeignImport(self.backend, self.host, tool, dry_run=dry_run).run(READERS[tool](source))
 
     def _look_anew(self) -> None:
         """Forget what is remembered of documents that were changed past the services."""
@@ -630,63 +600,9 @@ class Workspace:
         return ((self.root or Path()) / path).resolve()
 
 
-def _rules(config: Config) -> Rules:
-    # Where nobody set a grace, it follows the ttl of each claim, not the configured one.
-    grace = None if config.origin("grace") == "default" else config.grace
-    return Rules(
-        config.claim_ttl,
-        config.retry_limit,
-        config.heartbeat_interval,
-        grace,
-        timeout=config.task_timeout,
-        backoff=Backoff(config.backoff_base, config.backoff_factor, config.backoff_cap),
-        fallback_after=config.fallback_after,
-        renewed_ttl=config.renewed_ttl,
-    )
-
-
-def _team(config: Config) -> Team:
-    return Team(
-        config.max_concurrent_tasks,
-        config.breaker_threshold,
-        config.breaker_cooldown,
-        config.assignment_strategy,
-    )
-
-
-def _root_of(where: str | Path | None, isolated: Isolated) -> Path:
-    named = where or _environment("MDCOORD_ROOT")
-    if named:
-        return explicit_root(Path(named).expanduser().resolve(), isolated)
-    return find_root(Path.cwd(), isolated)
-
-
-def _root_or_none(where: str | Path | None) -> Path | None:
-    """The root, for a backend that may do without one."""
-    try:
-        return _root_of(where, _isolated)
-    except NotFound:
-        return None
-
-
-def _isolated_or_wrong(folder: Path) -> bool:
-    try:
-        return _isolated(folder)
-    except ConfigError:
-        return False
-
-
-def _isolated(folder: Path) -> bool:
-    return load_config(folder, os.environ).worktrees == "isolated"
-
-
 def _agent(named: str | None) -> str | None:
-    return named or _environment("MDCOORD_AGENT", "CLAUDE_INSTANCE_ID")
+    return named or environment("MDCOORD_AGENT", "CLAUDE_INSTANCE_ID")
 
 
 def _session(named: str | None) -> str:
-    return named or _environment("MDCOORD_SESSION") or os.urandom(6).hex()
-
-
-def _environment(*names: str) -> str | None:
-    return next((value for name in names if (value := os.environ.get(name))), None)
+    return named or environment("MDCOORD_SESSION") or os.urandom(6).hex()

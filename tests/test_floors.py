@@ -23,7 +23,7 @@ FLOORS = [
     {"records", "shapes"},
     {"backends"},
     {"services", "upkeep"},
-    {"workspace", "coordination"},
+    {"workspace", "coordination", "roots"},
     {"interfaces"},
     {"__main__"},
 ]

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mdcoord.backends.base import Backend
-from mdcoord.errors import Conflict, InvalidDocument, NotFound
+from mdcoord.errors import Conflict, InvalidDocument, NotFound, UsageError
 from mdcoord.host import Host, seconds_of
-from mdcoord.model import Record, Value
+from mdcoord.model import KINDS, Record, Value
 from mdcoord.records import Agent
 from mdcoord.rules.addressing import is_for, is_pending, recipient_of
 from mdcoord.rules.outcomes import outcomes
@@ -120,3 +120,22 @@ def _needed(tasks: Sequence[Record]) -> set[str]:
     return {
         other for task in tasks if status_of(task.fields) not in ENDED for other in dependencies(task.fields)
     }
+
+
+def archived_as(names: Collection[str], name: str) -> str:
+    """Which of the names in the archive is meant: the kind may be left out where only one kind has it.
+
+    Raises NotFound, UsageError where several have it.
+    """
+    plain = name.removesuffix(".md")
+    meant = [other for kind in KINDS if (other := f"{kind}-{plain}") in names]
+    if plain in names or not meant:
+        if plain.partition("-")[0] not in KINDS:
+            raise NotFound(
+                f"there is no {plain} in the archive",
+                hint="see what is there with `mdcoord archive list`",
+            )
+        return plain
+    if len(meant) > 1:
+        raise UsageError(f"{plain} may be {' or '.join(meant)}", hint="name the one that is meant")
+    return meant[0]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound
+from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound, UsageError
 from mdcoord.formats.document import decode
 from mdcoord.formats.foreign import backlog, beads, taskqueue, tasks
 from mdcoord.formats.foreign.found import Found, Remark, Unusable
@@ -64,6 +64,16 @@ READERS: Final[Mapping[str, Callable[[str], Records]]] = {
     "tasks": read_tasks,
 }
 """By the name of the program."""
+
+
+def records_of(tool: str, source: str) -> Records:
+    """The records of a program, by its name, in a file or a folder.
+
+    Raises NotFound, BackendUnavailable, InvalidDocument, UsageError for a program that nobody knows.
+    """
+    if tool not in READERS:
+        raise UsageError(f"there is no import from {tool!r}", hint="one of " + ", ".join(READERS))
+    return READERS[tool](source)
 
 
 def _places(folder: str) -> Iterator[Path]:

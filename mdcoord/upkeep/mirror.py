@@ -136,13 +136,12 @@ class Mirror:
 
     def _documents(self, kind: str) -> None:
         there, here = _versions(self._source.list(kind)), _versions(self._folder.list(kind))
-        for name in sorted(there.keys() | here.keys()):
+        names = there.keys() | here.keys()
+        for name in sorted(names):
             key, seen = Key(kind, name), (there.get(name), here.get(name))
             if self._seen.get(key) != seen and (now := self._same(key, seen)) is not None:
                 self._seen[key] = now
-        for key in [
-            key for key in self._seen if key.kind == kind and key.id not in there.keys() | here.keys()
-        ]:
+        for key in [key for key in self._seen if key.kind == kind and key.id not in names]:
             del self._seen[key]
 
     def _same(self, key: Key, seen: Seen) -> Seen | None:

@@ -86,9 +86,7 @@ def normalise_name(name: str) -> str:
 
 
 class Key(NamedTuple):
-    """What names a document: its kind and its id without the kind's prefix (`task-123` is Key("task",
-    "123")).
-    """
+    """What names a document: its kind, and its id without that (`task-123` is Key("task", "123"))."""
 
     kind: str
     id: str

@@ -102,8 +102,9 @@ def _notice(missed: list[str], mode: str) -> str:
 
 
 def _redis(config: Config, environ: Mapping[str, str], said: str) -> tuple[str, str]:
-    """Where Redis answers ("" where it does not), and that in words. The place has all that was found out,
-    for another process may have other variables.
+    """Where Redis answers ("" where it does not), and that in words.
+
+    The place has all that was found out, for another process may have other variables.
     """
     from importlib.util import find_spec
 

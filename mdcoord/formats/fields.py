@@ -16,8 +16,7 @@ from mdcoord.model import Change, Path
 
 
 def apply(fields: Mapping[str, Any], change: Change) -> dict[str, Any]:
-    """The fields after the change; `fields` stays as it is, and what is not touched is shared with it, not
-    copied.
+    """The fields after the change; `fields` stays as it is and shares with them what is not touched.
 
     First every `set`, then every `delete`, then every `append`. A list index means the item that has it
     before this change, so several items of one list can be deleted at once. New keys come last in their
@@ -37,8 +36,9 @@ def apply(fields: Mapping[str, Any], change: Change) -> dict[str, Any]:
 
 
 def plain(value: Any, path: Sequence[str | int] = ()) -> Any:
-    """A copy of the value made of the built-in JSON types only. Raises UsageError naming the path of what
-    is none.
+    """A copy of the value made of the built-in JSON types only.
+
+    Raises UsageError naming the path of what is none.
     """
     if type(value) is str and value.isascii():  # nearly all
         return value

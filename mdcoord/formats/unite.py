@@ -38,9 +38,7 @@ def unite(old: Document, ours: Document, theirs: Document, with_views: Refresh) 
 
 
 def _with_head(old: Document, ours: Document, theirs: Document, change: Change) -> Document:
-    """The person's document after the tool's change, with comments and layout of both where that is
-    possible.
-    """
+    """The person's document after the tool's change, if possible with comments and layout of both."""
     wanted = theirs.edit(change) if change.touches_document else theirs
     head = merge_head(*(side.text[: len(side.text) - len(side.body)] for side in (old, ours, theirs)))
     try:

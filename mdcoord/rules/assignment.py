@@ -71,8 +71,7 @@ class Experience:
         )
 
     def expected(self, type: str, agent: str) -> float:
-        """How long this agent needs for a finished task of a type, compared with all: 1 is average, less is
-        better.
+        """How long this agent needs for a finished task of a type: 1 is the average, less is better.
 
         The team's own figures count like one more task of each kind, so that a single lucky or unlucky
         attempt does not decide for ever.

@@ -8,8 +8,10 @@ _MOST_DOUBLINGS: Final = 100
 
 
 class Backoff(NamedTuple):
-    """Exponential: `base` seconds after the first failure, `factor` times as long after each further one, at
-    most `cap` seconds. With a `base` of 0 a task may be tried again at once.
+    """Longer and longer, up to `cap` seconds.
+
+    After the first failure `base` seconds, after each further one `factor` times as long. With a `base` of 0
+    a task may be tried again at once.
     """
 
     base: float = 5.0

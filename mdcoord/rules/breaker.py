@@ -30,8 +30,9 @@ HALF_OPEN: Final = "HALF_OPEN"
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """One agent's breaker. It opens at `threshold` failures in a row (0: never) and stays so for `cooldown`
-    seconds after the last one.
+    """One agent's breaker.
+
+    It opens at `threshold` failures in a row (0: never) and stays so for `cooldown` seconds after the last.
     """
 
     threshold: int = 3

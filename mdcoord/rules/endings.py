@@ -1,6 +1,4 @@
-"""The lines of a task's log about the ends of its attempts: what agents achieve is worked out from them (see
-`outcomes`).
-"""
+"""The lines of a task's log about the ends of its attempts, from which `outcomes` works out the figures."""
 
 from __future__ import annotations
 

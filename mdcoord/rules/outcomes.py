@@ -87,8 +87,10 @@ def _outcome(record: Record, kind: str, agent: Value, stamp: Value, duration: Va
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Sums over outcomes. `timed` are the completions whose duration is known, and `seconds` what these took;
-    `busy` is the time of all attempts, also of those in vain.
+    """Sums over outcomes.
+
+    `timed` are the completions whose duration is known, and `seconds` what these took; `busy` is the time of
+    all attempts, also of those in vain.
     """
 
     succeeded: int = 0

@@ -17,8 +17,6 @@ from mdcoord.services.env import Env
 
 COORDINATION: Final = "coordination"
 AGENTS: Final = "agents"
-WORKED_OUT: Final = (COORDINATION, AGENTS)
-"""The metrics that are worked out when somebody asks, and recorded by nobody."""
 
 
 class Health:

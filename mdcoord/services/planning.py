@@ -86,9 +86,7 @@ class Planning(Claims):
         return self._assigned(key, chosen)
 
     def assign_all(self, *, strategy: str | None = None) -> list[Task]:
-        """Assign every task that is ready and assigned to nobody, the most urgent first, as far as there are
-        agents for them.
-        """
+        """Assign the tasks that are ready and nobody's, the most urgent first, while there are agents."""
         found = []
         free = [task for task in self.list("_ready = true") if not task.assigned_agent]
         for task in sorted(free, key=lambda task: rank(task.fields)):

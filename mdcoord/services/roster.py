@@ -161,9 +161,7 @@ class Roster:
         return memo if isinstance(memo, dict) else None
 
     def _held(self, member: Member, memo: Value) -> dict[str, int]:
-        """The tasks that the agent holds, with their attempts: of those in the memo the ones that it still
-        has.
-        """
+        """The tasks of the memo that the agent still holds, with their attempts."""
         known = memo.get("active") if isinstance(memo, dict) else None
         listed = known if isinstance(known, dict) else self._claimed()
         return {task: attempt for task, attempt in listed.items() if self._holds(member, task, attempt)}

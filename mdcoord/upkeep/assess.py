@@ -1,5 +1,7 @@
-"""The checklist for whoever begins to work in a project: what coordination there is, who is here, how it is
-built, and under which name to join. Looks only, writes nothing, asks no server.
+"""The checklist for whoever begins to work in a project.
+
+What coordination there is, who is here, how it is built, and under which name to join. Looks only, writes
+nothing, asks no server.
 """
 
 from __future__ import annotations
@@ -44,8 +46,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What was found. `workspace` is its root, None where there is none; `agents` are those that are not
-    offline; `agent_id` is the name to join under, which `registered` tells to be known already.
+    """What was found.
+
+    `workspace` is its root, None where there is none; `agents` are those that are not offline; `agent_id` is
+    the name to join under, and `registered` whether that is known already.
     """
 
     folder: str

@@ -28,10 +28,9 @@ class Recovered:
 
 
 def recover_all(backend: Backend, host: Host, rules: Rules, publish: Publish) -> list[Recovered]:
-    """Take back every task whose claim is over, note the claims of other machines (see `leases.watch`), and
-    clear up after killed writers.
+    """Take back every task whose claim is over, and clear up after killed writers.
 
-    Raises Busy when somebody else keeps a task locked.
+    Claims of other machines are noted (see `leases.watch`). Raises Busy while somebody keeps a task locked.
     """
     backend.sweep()
     found = []

@@ -66,9 +66,7 @@ class Past:
         return next((i for i in reversed(range(len(self.versions))) if not self.versions[i].saved), None)
 
     def closest(self, text: str, places: Iterable[int], preferred: int | None = None) -> int | None:
-        """What a text was most likely made from: the version with the fewest different lines, the newest
-        of equals.
-        """
+        """What a text was most likely made from: the newest version with the fewest different lines."""
         lines = set(text.splitlines())
 
         def distance(place: int) -> tuple[int, bool, int]:

@@ -72,9 +72,7 @@ class EventLog:
         return islice(self._tail(name, cursor), limit)
 
     def start(self, channel: str) -> str:
-        """The place before the oldest event in the log, as a cursor; before the first one where there is no
-        log.
-        """
+        """The place before the oldest event in the log, or before the first that will be, as a cursor."""
         name = channel_name(channel)
         try:
             with self._open(name) as view:

@@ -181,9 +181,7 @@ def _is_odd(source: str) -> bool:
 
 
 def _learn(text: str) -> _Line:
-    """Take a line apart, and remember it: documents share many lines, and a file changes few between two
-    reads.
-    """
+    """Take a line apart, and remember it: documents share many, and few change between two reads."""
     rest = text.lstrip(" ")
     column = len(text) - len(rest)
     hyphen = rest[:2] == "- "

@@ -128,8 +128,9 @@ class Session:
             raise
 
     def new_events(self, channel: str, limit: int) -> Sequence[EventRecord]:
-        """The next events of a channel, for the consumer of the agent's name; those of the call before are
-        acknowledged. Raises NotFound, Busy.
+        """The next events of a channel, for the consumer of the agent's name.
+
+        Those of the call before are acknowledged. Raises NotFound, Busy.
         """
         with self._following:  # a subscription is for one thread at a time
             known = self._followed.get(channel)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -371,3 +372,24 @@ def test_a_mirror_outlives_its_server(folder: Path) -> None:
             rounds.close()
     finally:
         own.close()
+
+
+def test_it_is_woken_by_the_server(server: Server, folder: Path) -> None:
+    with RedisBackend(server.url(f"mirror{next(NUMBERS)}:")) as store:
+        folder.mkdir()
+        rounds = Mirroring(store, MarkdownBackend(folder, durability="none"), Host()).rounds(600.0)
+        store.create("task", {}, name="one")
+        assert next(rounds).written == 1
+        writer = threading.Timer(0.05, lambda: store.write(ONE, Change(set={("step",): 1})))
+        writer.start()
+        assert next(rounds).written == 1, "or the test takes ten minutes"
+        writer.join()
+        assert_same(store, folder)
+
+
+def test_what_could_not_be_merged_is_told(source: Backend, folder: Path) -> None:
+    source.create("task", {}, name="one")
+    settle(opened(source, folder))
+    (folder / ".mdc-0123456789abcdef.tmp").write_text("somebody's work\n")
+    (left,) = settle(opened(source, folder)).left
+    assert Path(left).read_text() == "somebody's work\n"

@@ -109,6 +109,8 @@ class Mirror:
         for kind in DOCUMENTS:
             self._documents(kind)
         self._events()
+        for path in self._folder.set_aside():
+            self._left[path] = "this save could not be merged into its document"
         self._round.left = {name: why for name, why in self._left.items() if before.get(name) != why}
         return self._round
 

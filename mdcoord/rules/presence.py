@@ -63,9 +63,7 @@ class Sign:
         )
 
 
-def presence(
-    sign: Sign | None, host: Host, *, stale_after: float = STALE_AFTER, offline_after: float = OFFLINE_AFTER
-) -> str:
+def presence(sign: Sign | None, host: Host) -> str:
     """`online`, `stale` or `offline`, as this machine sees it.
 
     A process that is seen to live makes an agent at least stale: it is there, but silent. A sign from the
@@ -79,6 +77,6 @@ def presence(
     lives = None
     if sign.pid and sign.processes and sign.processes == host.processes:
         lives = host.alive(sign.pid, sign.started)
-    if lives is False or (lives is None and silent > offline_after):
+    if lives is False or (lives is None and silent > OFFLINE_AFTER):
         return OFFLINE
-    return ONLINE if -MAX_SKEW <= silent <= stale_after else STALE
+    return ONLINE if -MAX_SKEW <= silent <= STALE_AFTER else STALE

@@ -22,7 +22,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from tempfile import TemporaryFile
 from typing import IO, Any, Final
 
@@ -77,12 +77,8 @@ class Command:
         feed: Feed | None = None,
         output: Output | None = None,
         note: Note | None = None,
-        folder: str | None = None,
-        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.arguments = [*arguments]
-        self.folder = folder
-        self.environ = dict(os.environ if environ is None else environ)
         self.feed = feed or as_json
         self.output = output or _ignore
         self.note = note or _ignore
@@ -102,8 +98,7 @@ class Command:
         from shutil import which
 
         program = self.arguments[0] if self.arguments else ""
-        place = os.path.join(self.folder, program) if self.folder and os.sep in program else program
-        if not program or which(place, path=self.environ.get("PATH")) is None:
+        if not program or which(program) is None:
             raise UsageError(
                 f"there is no program {program!r} that could be run" if program else "there is no command",
                 hint="give its path, or say where it is in PATH"
@@ -164,8 +159,7 @@ class _Run:
                 stdin=told,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                cwd=self._command.folder,
-                env={**self._command.environ, **_told(self._claim, self._root)},
+                env={**os.environ, **_told(self._claim, self._root)},
                 start_new_session=True,
             )
             self._command.lifeline.add(process.pid)

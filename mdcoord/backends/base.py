@@ -179,6 +179,8 @@ class Backend(ABC):
         """How often this process found a lock of such a store taken and had to wait, as far as it counts."""
         return 0
 
+    # -- documents
+
     @abstractmethod
     def read(self, key: Key) -> Record:
         """The document as it stands, with its lease. Never writes, never waits for a lock.
@@ -212,6 +214,68 @@ class Backend(ABC):
         """Remove a document; its lease stays, as it does when it is archived. Raises NotFound, Conflict."""
 
     @abstractmethod
+    def list(self, kind: str, *, max_age: float = 0.0) -> Listing:
+        """Every document of a kind, by id. `max_age` (seconds) allows an answer that old; 0 means now.
+
+        Leases are not filled in: use `lease(key)`. An older answer may have new documents at its end.
+        """
+
+    @abstractmethod
+    def text(self, key: Key) -> str:
+        """The document's exact text. Raises NotFound."""
+
+    @abstractmethod
+    def exists(self, key: Key) -> bool:
+        """Whether there is a document of this name, readable or not."""
+
+    def resolve(self, kind: str, name: str) -> Key:
+        """The key of the document that `name` means: its file's name, or else the value of its id field.
+
+        Raises NotFound (also when the id field of several documents has this value), InvalidName.
+        """
+        key = Key.of(kind, name)
+        if self.exists(key):
+            return key
+        return self._by_id_field(key, name)
+
+    def _by_id_field(self, key: Key, name: str) -> Key:
+        field, found = ID_FIELD[key.kind], self._named(key)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            several = ", ".join(other.name for other in found)
+            raise NotFound(
+                f"several documents have the {field} {name}: {several}", hint="use the file's name"
+            )
+        raise NotFound(f"there is no {key.kind} {name}", hint=f"list the {key.kind} documents", key=key.name)
+
+    def _named(self, key: Key) -> Sequence[Key]:
+        """The documents whose id field says this name."""
+        field = ID_FIELD[key.kind]
+        return [record.key for record in self.list(key.kind).records if names(record.fields.get(field), key)]
+
+    # -- claims
+
+    @abstractmethod
+    def lease(self, key: Key) -> Any:
+        """The lease beside a document, or None. Cheap; never waits for a lock."""
+
+    def attempt(self, key: Key) -> int:
+        """The number of the last claim on a task, 0 before the first. At most as expensive as `lease`."""
+        lease = self.lease(key)
+        return lease.attempt if lease else 0
+
+    def clock(self, host: Host) -> Host:
+        """The machine as claims in this store see it: a store that several machines share has one clock."""
+        return host
+
+    def shelf(self) -> Shelf | None:
+        """The queue of tasks, where the store keeps it itself; None where only a listing tells."""
+        return None
+
+    # -- archive
+
+    @abstractmethod
     def archive(self, key: Key, check: Decide | None = None) -> str:
         """Move a document to the archive and return its name there.
 
@@ -225,102 +289,6 @@ class Backend(ABC):
     @abstractmethod
     def archived(self) -> Sequence[str]:
         """The names of all archived documents and logs, sorted."""
-
-    @abstractmethod
-    def list(self, kind: str, *, max_age: float = 0.0) -> Listing:
-        """Every document of a kind, by id. `max_age` (seconds) allows an answer that old; 0 means now.
-
-        Leases are not filled in: use `lease(key)`. An older answer may have new documents at its end.
-        """
-
-    @abstractmethod
-    def lease(self, key: Key) -> Any:
-        """The lease beside a document, or None. Cheap; never waits for a lock."""
-
-    def attempt(self, key: Key) -> int:
-        """The number of the last claim on a task, 0 before the first. At most as expensive as `lease`."""
-        lease = self.lease(key)
-        return lease.attempt if lease else 0
-
-    @abstractmethod
-    def text(self, key: Key) -> str:
-        """The document's exact text. Raises NotFound."""
-
-    # -- moving to another store
-
-    @abstractmethod
-    def copies(self, kind: str, *, archived: bool = False) -> Iterator[Copy | Unreadable]:
-        """Every document of a kind (or every archived one), by id: one at a time, however many there are.
-
-        The text is what the document means, so that a save which is still to be merged is in it. One that
-        cannot be read comes with the text as it is; Unreadable is only what is no text at all. What is made
-        or removed meanwhile may be left out. Logs are no documents here: see `history`.
-        """
-
-    @abstractmethod
-    def put(self, copy: Copy, expect: Expect = ABSENT) -> str:
-        """Store exactly this text, readable or not, and return its version.
-
-        A lease of None leaves the one that is there. With a version or ANY it replaces a document that is in
-        use; its new text has to be readable then. Raises AlreadyExists (also for a name that is taken in the
-        archive), NotFound, Conflict, Busy, InvalidName, InvalidDocument.
-        """
-
-    def put_all(self, copies: Sequence[Copy]) -> Sequence[bool]:
-        """`put` many that are to be new; for each, whether it was. A name that is taken stays as it is."""
-        return [self._put_new(copy) for copy in copies]
-
-    def _put_new(self, copy: Copy) -> bool:
-        try:
-            self.put(copy)
-        except AlreadyExists:
-            return False
-        return True
-
-    @abstractmethod
-    def history(self, channel: str) -> Iterator[Event]:
-        """All events that a channel ever had and still knows, the archived ones first. Raises NotFound."""
-
-    @abstractmethod
-    def extend(self, channel: str, events: Sequence[Event]) -> None:
-        """Add events to the end of a channel in one step, with their ids, times and texts as they are.
-
-        Makes the channel, also for no events. The cursors are new, and so may be the ids that begin with
-        `hand-`: they tell a place. Nothing is compared with what is there. Raises UsageError, Busy.
-        """
-
-    def copy(self, key: Key) -> Copy | Unreadable | None:
-        """One document as `copies` gives it; None where there is none."""
-        return next((copy for copy in self.copies(key.kind) if copy.key == key), None)
-
-    def marks(self, kind: str) -> Mapping[str, Value]:
-        """For every document of a kind, by id, a value that is another one once it or its lease changed.
-
-        None where that cannot be told for sure.
-        """
-        copies = self.copies(kind)
-        return {copy.key.id: copy.digest if isinstance(copy, Copy) else None for copy in copies}
-
-    def left_leases(self, kind: str) -> Mapping[str, Any]:
-        """The leases that documents of a kind have left behind which are gone, by id; perhaps others, too."""
-        return {}
-
-    def topics(self) -> Sequence[str]:
-        """The topics of which there are memos, sorted."""
-        raise _stays(self)
-
-    def moving(self, wait: float = DEFAULT_WAIT) -> AbstractContextManager[Gate]:
-        """Keep everybody from writing, for a moment, so that the last changes can be copied.
-
-        Whoever writes waits; reads go on. `Gate.leave` ends it for good, the end of the block without it
-        lets all go on here, and so does the death of this process. `wait` is the longest time in seconds to
-        wait for a write that has begun, or for another move. Raises Busy, Moved, UsageError for a store that
-        cannot be left.
-        """
-        raise _stays(self)
-
-    def arrive(self) -> None:  # noqa: B027  # most stores need not be told
-        """The workspace lives here from now on, also where it had moved away from here before."""
 
     # -- events
 
@@ -363,6 +331,16 @@ class Backend(ABC):
         """Move all but the newest `keep` events to the archive and return how many. Cursors stay valid."""
 
     @abstractmethod
+    def history(self, channel: str) -> Iterator[Event]:
+        """All events that a channel ever had and still knows, the archived ones first. Raises NotFound."""
+
+    def problems(self, channel: str) -> Sequence[Unreadable]:
+        """What readers of a channel's log pass over, and what was changed in it by hand. Raises NotFound."""
+        return ()
+
+    # -- memos
+
+    @abstractmethod
     def memo(self, topic: str, name: str) -> Value:
         """A memo, None where there is none. Cheap; never writes, never waits for a lock.
 
@@ -381,57 +359,11 @@ class Backend(ABC):
         BackendUnavailable.
         """
 
-    def overruled(self, record: Record) -> Sequence[str]:
-        """The fields, sorted, for which later updates count and not what the document's text says.
+    def topics(self) -> Sequence[str]:
+        """The topics of which there are memos, sorted."""
+        raise _stays(self)
 
-        So it is after somebody put an older version in its place, until the next write.
-        """
-        return ()
-
-    def problems(self, channel: str) -> Sequence[Unreadable]:
-        """What readers of a channel's log pass over, and what was changed in it by hand. Raises NotFound."""
-        return ()
-
-    def sweep(self) -> None:
-        """Clear up after writers that were killed: what may be somebody's work is merged or set aside.
-
-        Raises Busy, InvalidDocument, BackendUnavailable.
-        """
-        return
-
-    def set_aside(self) -> Sequence[str]:
-        """Where saves lie that could not be merged into their document."""
-        return ()
-
-    def resolve(self, kind: str, name: str) -> Key:
-        """The key of the document that `name` means: its file's name, or else the value of its id field.
-
-        Raises NotFound (also when the id field of several documents has this value), InvalidName.
-        """
-        key = Key.of(kind, name)
-        if self.exists(key):
-            return key
-        return self._by_id_field(key, name)
-
-    @abstractmethod
-    def exists(self, key: Key) -> bool:
-        """Whether there is a document of this name, readable or not."""
-
-    def _by_id_field(self, key: Key, name: str) -> Key:
-        field, found = ID_FIELD[key.kind], self._named(key)
-        if len(found) == 1:
-            return found[0]
-        if found:
-            several = ", ".join(other.name for other in found)
-            raise NotFound(
-                f"several documents have the {field} {name}: {several}", hint="use the file's name"
-            )
-        raise NotFound(f"there is no {key.kind} {name}", hint=f"list the {key.kind} documents", key=key.name)
-
-    def _named(self, key: Key) -> Sequence[Key]:
-        """The documents whose id field says this name."""
-        field = ID_FIELD[key.kind]
-        return [record.key for record in self.list(key.kind).records if names(record.fields.get(field), key)]
+    # -- being told of changes
 
     def changes(self, ring: Callable[[], None], channel: str | None = None) -> Changes | None:
         """Have `ring` called soon after documents change, or with a channel, after an event in it.
@@ -441,13 +373,95 @@ class Backend(ABC):
         """
         return None
 
-    def shelf(self) -> Shelf | None:
-        """The queue of tasks, where the store keeps it itself; None where only a listing tells."""
-        return None
+    # -- moving to another store
 
-    def clock(self, host: Host) -> Host:
-        """The machine as claims in this store see it: a store that several machines share has one clock."""
-        return host
+    @abstractmethod
+    def copies(self, kind: str, *, archived: bool = False) -> Iterator[Copy | Unreadable]:
+        """Every document of a kind (or every archived one), by id: one at a time, however many there are.
+
+        The text is what the document means, so that a save which is still to be merged is in it. One that
+        cannot be read comes with the text as it is; Unreadable is only what is no text at all. What is made
+        or removed meanwhile may be left out. Logs are no documents here: see `history`.
+        """
+
+    def copy(self, key: Key) -> Copy | Unreadable | None:
+        """One document as `copies` gives it; None where there is none."""
+        return next((copy for copy in self.copies(key.kind) if copy.key == key), None)
+
+    def marks(self, kind: str) -> Mapping[str, Value]:
+        """For every document of a kind, by id, a value that is another one once it or its lease changed.
+
+        None where that cannot be told for sure.
+        """
+        copies = self.copies(kind)
+        return {copy.key.id: copy.digest if isinstance(copy, Copy) else None for copy in copies}
+
+    def left_leases(self, kind: str) -> Mapping[str, Any]:
+        """The leases that documents of a kind have left behind which are gone, by id; perhaps others, too."""
+        return {}
+
+    @abstractmethod
+    def put(self, copy: Copy, expect: Expect = ABSENT) -> str:
+        """Store exactly this text, readable or not, and return its version.
+
+        A lease of None leaves the one that is there. With a version or ANY it replaces a document that is in
+        use; its new text has to be readable then. Raises AlreadyExists (also for a name that is taken in the
+        archive), NotFound, Conflict, Busy, InvalidName, InvalidDocument.
+        """
+
+    def put_all(self, copies: Sequence[Copy]) -> Sequence[bool]:
+        """`put` many that are to be new; for each, whether it was. A name that is taken stays as it is."""
+        return [self._put_new(copy) for copy in copies]
+
+    def _put_new(self, copy: Copy) -> bool:
+        try:
+            self.put(copy)
+        except AlreadyExists:
+            return False
+        return True
+
+    @abstractmethod
+    def extend(self, channel: str, events: Sequence[Event]) -> None:
+        """Add events to the end of a channel in one step, with their ids, times and texts as they are.
+
+        Makes the channel, also for no events. The cursors are new, and so may be the ids that begin with
+        `hand-`: they tell a place. Nothing is compared with what is there. Raises UsageError, Busy.
+        """
+
+    def moving(self, wait: float = DEFAULT_WAIT) -> AbstractContextManager[Gate]:
+        """Keep everybody from writing, for a moment, so that the last changes can be copied.
+
+        Whoever writes waits; reads go on. `Gate.leave` ends it for good, the end of the block without it
+        lets all go on here, and so does the death of this process. `wait` is the longest time in seconds to
+        wait for a write that has begun, or for another move. Raises Busy, Moved, UsageError for a store that
+        cannot be left.
+        """
+        raise _stays(self)
+
+    def arrive(self) -> None:  # noqa: B027  # most stores need not be told
+        """The workspace lives here from now on, also where it had moved away from here before."""
+
+    # -- what people and killed writers leave behind
+
+    def overruled(self, record: Record) -> Sequence[str]:
+        """The fields, sorted, for which later updates count and not what the document's text says.
+
+        So it is after somebody put an older version in its place, until the next write.
+        """
+        return ()
+
+    def set_aside(self) -> Sequence[str]:
+        """Where saves lie that could not be merged into their document."""
+        return ()
+
+    def sweep(self) -> None:
+        """Clear up after writers that were killed: what may be somebody's work is merged or set aside.
+
+        Raises Busy, InvalidDocument, BackendUnavailable.
+        """
+        return
+
+    # -- the end
 
     def close(self) -> None:  # noqa: B027  # a backend that holds nothing open has nothing to do
         """Let go of what is held open. May be called again."""

@@ -148,9 +148,7 @@ class Transfer:
                 self.left_out[one.key] = one
                 continue
             self.left_out.pop(one.key, None)
-            copy = (
-                one if one.lease is None else replace(one, lease=carried(one.lease, self._here, self._there))
-            )
+            copy = self._carried(one)
             known = self._digests[copy.key.kind].get(copy.key.id)
             self._digests[copy.key.kind][copy.key.id] = copy.digest
             self._touched.add(copy.key)
@@ -229,9 +227,7 @@ class Transfer:
         self._tell("events", self.counts["event"], 0)
         return added
 
-    def _counted(
-        self, what: str, total: int, items: Iterator[Copy | Unreadable]
-    ) -> Iterator[Copy | Unreadable]:
+    def _counted(self, what: str, total: int, items: Iterator[T]) -> Iterator[T]:
         number = 0
         for number, item in enumerate(items, 1):
             if number % 100 == 0:

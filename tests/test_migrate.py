@@ -326,6 +326,16 @@ def test_a_late_save_in_the_old_place_is_told(project: Path, url: str) -> None:
     assert "Edited late" in (root / back.set_aside[0]).read_text()
 
 
+def test_a_file_that_goes_while_it_is_looked_at_is_nobodys_save(
+    project: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Workspace.migrate(url)
+    gone = root_of(project) / "task-gone.md"
+    monkeypatch.setattr(leftbehind.LeftBehind, "_documents", lambda _: [gone])
+    with Workspace.open() as w:
+        assert w.status()["left_behind"] == []
+
+
 def test_a_file_that_is_no_text_stays_and_is_told(project: Path, url: str) -> None:
     root = root_of(project)
     (root / "task-latin.md").write_bytes(b"---\ntitle: \xe9\n---\n")

@@ -43,8 +43,7 @@ class LeftBehind:
         place = self._home.place().partition("://")
         if not place[1]:
             return []
-        # What a mirror writes there is in the workspace.
-        return [path for path in self._documents() if self._is_later(path) and not self._is_mirrored(path)]
+        return [path for path in self._documents() if self._is_late(path)]
 
     def archive(self, *, archived: bool) -> int:
         """Put all files that nobody changed since the move into the archive, and return how many.
@@ -79,6 +78,13 @@ class LeftBehind:
         for name in sorted(names):
             if name.startswith(_PREFIXES) and name.endswith(".md"):
                 yield self._root / name
+
+    def _is_late(self, path: Path) -> bool:
+        """Whether somebody saved it after the move; what a mirror writes there is in the workspace."""
+        try:
+            return self._is_later(path) and not self._is_mirrored(path)
+        except FileNotFoundError:
+            return False  # it was removed just now
 
     def _is_later(self, path: Path) -> bool:
         """Whether it was changed after the move."""

@@ -397,7 +397,7 @@ class Backend(ABC):
         return {copy.key.id: copy.digest if isinstance(copy, Copy) else None for copy in copies}
 
     def left_leases(self, kind: str) -> Mapping[str, Any]:
-        """The leases that documents of a kind have left behind which are gone, by id; perhaps others, too."""
+        """The leases that documents of a kind have left behind which are gone, by id."""
         return {}
 
     @abstractmethod

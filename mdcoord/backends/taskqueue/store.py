@@ -98,6 +98,11 @@ class TaskQueueBackend(MarkdownBackend):
     def marks(self, kind: str) -> Mapping[str, Value]:
         return super().marks(kind) if kind != "task" else Backend.marks(self, kind)
 
+    def left_leases(self, kind: str) -> Mapping[str, Lease]:
+        left = super().left_leases(kind)
+        there = {key.id for key in self._tasks.entries()} if kind == "task" else set()
+        return {name: lease for name, lease in left.items() if name not in there}
+
     def arrive(self) -> None:
         self.home.remember(f"{self.name}:{self.queue.file}#{self.queue.name}")
 

@@ -8,12 +8,14 @@ import threading
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis_servers import Server, some_binary
 
 from mdcoord.backends.base import ABSENT, Backend, Copy
 from mdcoord.backends.markdown.store import MarkdownBackend
+from mdcoord.backends.markdown.writers import has_writer
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.errors import BackendUnavailable
@@ -175,13 +177,11 @@ def test_a_conflict_keeps_one_and_shows_the_other(source: Backend, folder: Path)
 def test_killed_after_the_save_was_taken(
     source: Backend, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source.create("task", {"title": "One", "n": 0}, name="one", body="Mine.\n")
+    source.create("task", {"title": "One", "n": 0, "status": "pending"}, name="one", body="Mine.\n")
     settle(opened(source, folder))
-    rename_save(
-        path(folder, ONE),
-        path(folder, ONE).read_text().replace("title: One", "title: Hand").replace("Mine.", "Yours."),
-    )
-    source.write(ONE, Change(set={("title",): "Tool"}, body="Theirs.\n"))
+    text = path(folder, ONE).read_text().replace("title: One", "title: Hand").replace("Mine.", "Yours.")
+    rename_save(path(folder, ONE), text.replace("status: pending", "status: cancelled"))
+    source.write(ONE, Change(set={("title",): "Tool", ("status",): "completed"}, body="Theirs.\n"))
 
     def killed(*_: object) -> str:
         raise KeyboardInterrupt
@@ -194,9 +194,50 @@ def test_killed_after_the_save_was_taken(
     source.write(ONE, Change(set={("n",): 1}))
     settle(opened(source, folder))
     text = source.text(ONE)
-    assert [text.count(words) for words in ("set aside", "Yours.", "> Theirs.")] == [1, 1, 1]
+    assert [text.count(words) for words in ("set aside", "Yours.", "> Theirs.")] == [2, 1, 1]
     assert source.read(ONE).fields["n"] == 1
     assert_same(source, folder)
+
+
+def test_a_write_while_a_save_is_taken(
+    source: Backend, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.create("task", {"title": "One", "step": 0}, name="one", body="Mine.\n")
+    mirror = opened(source, folder)
+    settle(mirror)
+    rename_save(path(folder, ONE), path(folder, ONE).read_text().replace("Mine.", "Yours."))
+    united = MarkdownBackend.united
+
+    def late(*arguments: Any) -> Any:
+        both = united(*arguments)
+        source.write(ONE, Change(set={("step",): 1}))
+        return both
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MarkdownBackend, "united", late)
+        assert not mirror.round().taken
+        assert not mirror.settled
+    assert settle(mirror).taken == ["task-one"]
+    assert source.read(ONE).fields["step"] == 1
+    assert "Yours." in source.text(ONE)
+
+
+def test_half_a_save_is_not_taken(source: Backend, folder: Path) -> None:
+    source.create("task", {"title": "One"}, name="one", body="Mine.\n")
+    mirror = opened(source, folder)
+    settle(mirror)
+    before, whole = source.text(ONE), path(folder, ONE).read_text() + "Yours.\n" * 10
+    with path(folder, ONE).open("w") as editor:
+        editor.write(whole[:-30])
+        editor.flush()
+        with path(folder, ONE).open() as reader:
+            if has_writer(reader.fileno()) is None:
+                pytest.skip("this system does not tell who has a file open")
+        assert list(settle(mirror).left) == ["task-one"]
+        assert source.text(ONE) == before
+        editor.write(whole[-30:])
+    assert settle(mirror).taken == ["task-one"]
+    assert source.text(ONE) == whole
 
 
 def test_a_new_file_becomes_a_document(source: Backend, folder: Path) -> None:

@@ -69,8 +69,12 @@ def with_view_edits(base: str, saved: str, body: str) -> str:
 
 
 def _with_note(body: str, clashes: list[Clash]) -> str:
+    """The body with a note of the clashes; one that it tells already is from a merge that is done again."""
+    known = set(body.splitlines())
+    lines = [line for line in (f"> {clash}" for clash in clashes) if line not in known]
+    if not lines:
+        return body
     newline = "\r\n" if "\r\n" in body else "\n"
     lead = "" if not body or body.endswith("\n") else newline
-    lines = ["> [!conflict] changed by the tool and by hand at the same time", *(f"> {c}" for c in clashes)]
-    note = newline.join(lines) + newline
-    return body if note in body else body + lead + newline + note  # a merge may be done again
+    lines.insert(0, "> [!conflict] changed by the tool and by hand at the same time")
+    return body + lead + newline + newline.join(lines) + newline

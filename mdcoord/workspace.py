@@ -208,6 +208,7 @@ class Workspace:
         init: bool = False,
         register: bool = False,
         can: Iterable[str] = (),
+        backend: str | None = None,
         agent: str | None = None,
         session: str | None = None,
         host: Host | None = None,
@@ -215,14 +216,16 @@ class Workspace:
         """The checklist for whoever begins to work: coordination, who is here, project, a name to join under.
 
         Looks only. With `init` a missing workspace is made, with `register` the agent of that name is made
-        known with its capabilities `can` (else those that are configured); both may be repeated. A wrong
-        configuration is one of its points. Raises NotFound for a registration without a workspace.
+        known with its capabilities `can` (else those that are configured); both may be repeated. `backend` is
+        the one to look at, or for a workspace that is made. A wrong configuration is one of its points.
+        Raises NotFound for a registration without a workspace, and what `open` and `create` raise.
         """
         who: dict[str, Any] = {"agent": agent, "session": session, "host": host}
         try:
-            workspace: Workspace | None = cls.open(folder, lenient=True, **who)
+            place = None if init else backend
+            workspace: Workspace | None = cls.open(folder, backend=place, lenient=True, **who)
         except NotFound:
-            workspace = cls.create(folder or ".", **who) if init else None
+            workspace = cls.create(folder or ".", backend=backend, **who) if init else None
             if workspace is None and register:
                 raise
         if workspace is None:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from contract.fakes import FakeHost
 
-from mdcoord.errors import NotFound
+from mdcoord.errors import NotFound, UsageError
 from mdcoord.interfaces.cli.app import cli
 from mdcoord.upkeep.assess import CAPABILITIES, Assessment, Point, proposed_id
 from mdcoord.workspace import Workspace
@@ -228,3 +228,11 @@ def test_the_command_for_people() -> None:
     lines = done.output.splitlines()
     assert lines[0].split() == ["STATUS", "POINT", "FOUND"]
     assert lines[lines.index("Next") + 1] == "  `mdcoord assess --init` makes the workspace"
+
+
+def test_a_workspace_is_made_where_it_is_asked_for(project: Path) -> None:
+    with pytest.raises(UsageError, match="there is no backend 'sqlite'"):
+        Workspace.assess(backend="sqlite", init=True)
+    assert Workspace.assess(backend="markdown", init=True).workspace == str(project / ".claude/coordination")
+    with pytest.raises(UsageError, match="there is no backend 'sqlite'"):
+        Workspace.assess(backend="sqlite")

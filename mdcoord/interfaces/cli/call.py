@@ -86,7 +86,7 @@ class Call:
         """Go through the checklist for a project's folder: see `Workspace.assess`."""
         from mdcoord.workspace import Workspace
 
-        return Workspace.assess(folder or self.root, **wanted, **self._who())
+        return Workspace.assess(folder or self.root, backend=self.backend, **wanted, **self._who())
 
     def _kept(self, workspace: Workspace) -> Workspace:
         click.get_current_context().call_on_close(workspace.close)

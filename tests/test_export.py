@@ -187,6 +187,21 @@ def test_a_half_line_was_cut_off_and_a_strange_one_is_told(w: Workspace) -> None
         empty().import_([lines[0].replace("export/1", "export/9"), *lines[1:]])
 
 
+def test_what_came_before_the_end_of_half_a_stream_is_imported(w: Workspace) -> None:
+    lines, whole, half = [*w.export()], empty(), empty()
+    whole.import_(lines)
+    with pytest.raises(InvalidDocument, match="cut off"):
+        half.import_(lines[:-1])
+    assert [*half.export()][1:] == [*whole.export()][1:]
+
+
+def test_a_line_that_is_missing_is_noticed(w: Workspace) -> None:
+    lines, other = [*w.export()], empty()
+    with pytest.raises(InvalidDocument, match=r"not whole: its last line counts .* and there are"):
+        other.import_([*lines[:1], *lines[2:]])
+    assert sum(other.import_(lines).new.values()) == 1
+
+
 def test_a_file_that_was_cut_off_is_not_begun(w: Workspace, tmp_path: Path) -> None:
     file, other = tmp_path / "x.jsonl", empty()
     file.write_text("".join([*w.export()][:-1]))

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Final
 
 from mdcoord.backends.base import Backend, Copy, archive_name
-from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound
+from mdcoord.errors import BackendUnavailable, InvalidDocument, InvalidName, NotFound
 from mdcoord.host import Host
 from mdcoord.model import Key, Value
 from mdcoord.rules.leases import Lease, carried
 from mdcoord.upkeep.importevents import ChannelImport, Fate, Places
-from mdcoord.upkeep.stream import Channel, End, Header, Line, Place, Published, parse, version_of
+from mdcoord.upkeep.stream import Channel, End, Header, Line, Place, Published, kind_of, parse, version_of
 
 _BATCH: Final = 200
 """How many documents are handed to the store at once."""
@@ -75,14 +75,17 @@ class Import:
         self._lost: list[str] = []
 
     def run(self, lines: Iterable[str | bytes], where: str) -> Imported:
-        """Import all lines. Raises InvalidDocument for one that is none, and for a stream that was cut off.
+        """Import all lines. Raises InvalidDocument for one that is none, and for a stream that is not whole.
 
         What came before it is imported then.
         """
-        for item in _checked(lines, where):
-            self._take(item)
-        self._end_channel()
-        self._count(self._documents.fates())
+        try:
+            for item in _checked(lines, where):
+                self._take(item)
+        except (InvalidDocument, InvalidName):
+            self._end()
+            raise
+        self._end()
         return Imported(
             dict(self._new),
             dict(self._same),
@@ -106,6 +109,10 @@ class Import:
             self._end_channel()
             self._channel = ChannelImport(self._backend, name, self._places, dry_run=self._dry_run)
         return self._channel
+
+    def _end(self) -> None:
+        self._end_channel()
+        self._count(self._documents.fates())
 
     def _end_channel(self) -> None:
         if self._channel is not None:
@@ -216,6 +223,7 @@ def _name_of(copy: Copy) -> str:
 def _checked(lines: Iterable[str | bytes], where: str) -> Iterator[Line]:
     """The items of a stream that begins and ends as it should."""
     item: Line | None = None
+    counts: Counter[str] = Counter()
     for number, line in enumerate(lines, 1):
         if isinstance(item, End) or not line.strip():
             break
@@ -232,6 +240,14 @@ def _checked(lines: Iterable[str | bytes], where: str) -> Iterator[Line]:
                 path=where,
                 line=1,
             )
+        if kind := kind_of(item):
+            counts[kind] += 1
         yield item
     if not isinstance(item, End):
         raise _cut_off(where)
+    if counts != Counter(item.counts):
+        raise InvalidDocument(
+            f"{where} is not whole: its last line counts {dict(item.counts)}, and there are {dict(counts)}",
+            hint="get the whole file and import it again; what was imported already is passed over",
+            path=where,
+        )

@@ -88,8 +88,8 @@ class Transfer:
         """Read all back, and compare it record by record. Raises BackendUnavailable where it differs."""
         for kind in DOCUMENTS:
             wanted = {**self._digests[kind]}
-            there = self._counted(f"{kind} verified", len(wanted), _texts(self._target.copies(kind)))
-            for copy in there:
+            there: Iterator[Copy] = _texts(self._target.copies(kind))
+            for copy in self._counted(f"{kind} verified", len(wanted), there):
                 self._require(copy, wanted.pop(copy.key.id, None))
             for name in wanted:
                 raise _differs(f"{kind}-{name}")

@@ -14,6 +14,7 @@ import pytest
 from redis_servers import Server, some_binary
 
 from mdcoord.backends.base import ABSENT, Backend, Copy
+from mdcoord.backends.markdown import swap
 from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.markdown.writers import has_writer
 from mdcoord.backends.memory import MemoryBackend
@@ -222,7 +223,8 @@ def test_a_write_while_a_save_is_taken(
     assert "Yours." in source.text(ONE)
 
 
-def test_half_a_save_is_not_taken(source: Backend, folder: Path) -> None:
+def test_half_a_save_is_not_taken(source: Backend, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swap, "_SAVING", 0.05)
     source.create("task", {"title": "One"}, name="one", body="Mine.\n")
     mirror = opened(source, folder)
     settle(mirror)

@@ -151,7 +151,7 @@ class Mirror:
         try:
             copy = self._source.copy(key)
             if copy is None:
-                return self._only_here(key)
+                return self._only_here(key, seen)
             if isinstance(copy, Unreadable):
                 raise InvalidDocument(copy.message, hint=copy.hint)
             return self._on_both(copy, seen)
@@ -207,10 +207,13 @@ class Mirror:
         self._round.conflicts[key.name] = f"another one was here; it is archive/{name}.md now"
         self.settled = False
 
-    def _only_here(self, key: Key) -> Seen | None:
+    def _only_here(self, key: Key, seen: Seen) -> Seen | None:
         with _here():
-            if self._folder.is_own(key):
-                return self._gone(key)
+            own = self._folder.is_own(key)
+        if own:
+            self._gone(key, seen)
+            return None
+        with _here():
             text = self._folder.text(key)
             both = self._folder.united(key, text)  # unless it cannot be read
         if not text.removeprefix("\ufeff").strip():
@@ -222,21 +225,27 @@ class Mirror:
         with _here():
             return version, self._folder.put(Copy(key, text), both.version)
 
-    def _gone(self, key: Key) -> Seen | None:
-        """It has gone from the workspace."""
+    def _gone(self, key: Key, seen: Seen) -> None:
+        """It has gone from the workspace; in the archive it is as it was there in the end."""
         self._archived()
         last, known = self._last_texts.get(key), self._seen.get(key)
         with _here():
-            both = self._folder.united(key, last or self._folder.text(key))
-            if last is not None and both.text == last:
-                self._folder.delete(key, both.version)
-            else:
+            if last is None or not self._drop(key, last):
                 name = self._folder.archive(key)
-                if last is not None or (known and known[1] != both.version):
+                if last is not None or (known and known[1] != seen[1]):
                     why = f"changed here, but gone from the workspace: it is archive/{name}.md now"
                     self._round.conflicts[key.name] = why
         self._round.archived.append(key.name)
-        return None
+
+    def _drop(self, key: Key, last: str) -> bool:
+        """Remove a document that has nothing which its last text has not; whether it was so."""
+        try:
+            both = self._folder.united(key, last)
+        except Conflict:
+            return False
+        if both.text == last:
+            self._folder.delete(key, both.version)
+        return both.text == last
 
     # -- the archive and events
 

@@ -50,7 +50,7 @@ def storm(base: Path, url: str, seed: int, seconds: float) -> dict[str, Any]:
         *(partial(person, number) for number in range(DOCUMENTS)),
         *(partial(tool, url, number, seed, until) for number in range(TOOLS)),
         # The last mirror goes on until people have seen what they saved.
-        partial(mirrors, folder, url, seed, until, until + 3),
+        partial(mirrors, folder, url, seed, until, until + 2),
     ]
     reports = run_all(jobs, base)
     people, tools = reports[:DOCUMENTS], reports[DOCUMENTS:-1]

@@ -18,7 +18,7 @@ def server() -> Iterator[Server]:
 
 
 def test_nothing_is_lost_on_either_side(server: Server, tmp_path: Path) -> None:
-    report = storm(tmp_path, server.url("storm:"), 1, 4.0)
+    report = storm(tmp_path, server.url("storm:"), 1, 2.5)
     assert report["violations"] == []
     assert report["saves"] > 0
     assert report["kills"] > 1

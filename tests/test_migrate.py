@@ -370,6 +370,8 @@ def test_the_place_is_remembered_with_what_the_environment_said(
 def test_changes_of_the_first_pass_follow(project: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody works between the passes."""
     with Workspace.open(agent="bob", session="s2") as other:
+        for name in ("one", "two"):
+            other.events.publish("quiet", name)
         verify, done = transfer.Transfer.verify, []
 
         def meanwhile(self: transfer.Transfer) -> None:
@@ -383,6 +385,7 @@ def test_changes_of_the_first_pass_follow(project: Path, url: str, monkeypatch: 
                 other.events.publish("training", "late")
                 other.events.publish("fresh", "first")
                 other.rotate("training", keep=2)
+                other.rotate("quiet", keep=1)
                 other.backend.keep("mine", "x", lambda _: 7)
 
         monkeypatch.setattr(transfer.Transfer, "verify", meanwhile)
@@ -395,6 +398,7 @@ def test_changes_of_the_first_pass_follow(project: Path, url: str, monkeypatch: 
         assert other.backend.lease(Key("task", "t2")).attempt == 1
         assert [event.name for event in other.events.tail("training")] == ["noted", "late"]
         assert [event.name for event in other.events.tail("fresh")] == ["first"]
+        assert [event.name for event in other.events.tail("quiet")] == ["two"]
         assert other.backend.memo("mine", "x") == 7
 
 

@@ -27,6 +27,7 @@ class ChannelTransfer:
         self._count = 0
         self._cursor: str | None = None
         self._sum = sha256()
+        self._start: str | None = None
         self._begun = False
         self._fresh: list[Event] = []
 
@@ -44,8 +45,9 @@ class ChannelTransfer:
                     self._pass(event)
         if first and not self._count:
             self._target.extend(self.name, [])
-        if first or self._count > before:
+        if (start := self._source.start(self.name)) != self._start:
             self._rotate()
+            self._start = start
         return self._count - before
 
     def verified(self) -> bool:

@@ -83,7 +83,7 @@ def test_what_is_copied_is_the_same(
     for module, name in ((fileio, "_SETTLE"), (log, "_SETTLE"), (reader, "_PATIENCE")):
         monkeypatch.setattr(module, name, 0.0)  # nobody is saving a file while we look
 
-    @settings(unhurried, max_examples=15)
+    @settings(unhurried, max_examples=8)
     @given(workspaces)
     def travel(content: tuple) -> None:
         with ExitStack() as opened:
@@ -112,7 +112,7 @@ def test_what_changes_follows(make: dict[str, Make], there: str, monkeypatch: py
         monkeypatch.setattr(module, name, 0.0)
     readable = [text for text in RAW if text.strip() and "not closed" not in text and "[\n" not in text]
 
-    @settings(unhurried, max_examples=25)
+    @settings(unhurried, max_examples=12)
     @given(workspaces, workspaces)
     def follow(first: tuple, second: tuple) -> None:
         with files() as origin, files() as other, make[there]() as target:

@@ -254,6 +254,17 @@ def test_who_saves_for_ever_is_told_of(file: ConfigFile, monkeypatch: pytest.Mon
         file.set("tasks.retry_limit", 5)
 
 
+def test_settings_are_shown_where_the_store_is_not_there(project: Path) -> None:
+    save(ConfigFile(project / ".claude" / "coordination"), "coordination:\n  mode: redis\n")
+    code, output = run("config", "set", "coordination.redis_url", "redis://me:secret@127.0.0.1:1/0")
+    assert (code, output) == (0, "coordination.redis_url: redis://127.0.0.1:1/0\n")
+    assert run("status")[0] != 0
+    code, output = run("config")
+    assert code == 0
+    assert "redis://127.0.0.1:1/0" in output
+    assert "secret" not in output
+
+
 def test_two_at_once_lose_nothing(file: ConfigFile) -> None:
     def count(key: str) -> None:
         for number in range(1, 11):

@@ -9,7 +9,7 @@ from typing import Final
 
 from mdcoord.backends.markdown.fileio import FileIO
 from mdcoord.backends.markdown.swap import Leftover
-from mdcoord.config import SETTINGS, Config, Setting, config_of, project_folder
+from mdcoord.config import SETTINGS, Config, Setting, config_of, load_config, project_folder
 from mdcoord.config.files import CONFIG_FILE, Source, sources, yaml_source
 from mdcoord.config.problems import problems
 from mdcoord.config.write import default_text, value_for, with_value
@@ -38,9 +38,9 @@ class ConfigFile:
         """Everything that is wrong in the configuration, also in pyproject.toml and the environment."""
         return problems(self.project, environ)
 
-    def in_force(self, environ: Mapping[str, str]) -> Config:
-        """The settings that all sources make together; one that is wrong is passed over."""
-        return config_of(sources(self.project, _pass_over), environ, _pass_over)
+    def in_force(self, environ: Mapping[str, str], *, lenient: bool = False) -> Config:
+        """The settings that all sources make together. Raises ConfigError, unless `lenient`."""
+        return load_config(self._root, environ, lenient=lenient)
 
     def write(self) -> Path:
         """Make the file, with every setting, its meaning and its default. Raises AlreadyExists, Busy."""

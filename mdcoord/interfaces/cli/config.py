@@ -59,7 +59,7 @@ def change(call: Call, key: str, value: str) -> None:
     now = file.set(key, value_of(value), typed=value)
     name = _names()[key]
     put(call, {"key": key, "value": getattr(now, name), "path": str(file.path)}, f"{key}: {_said(now, name)}")
-    force = file.in_force(os.environ)
+    force = file.in_force(os.environ, lenient=True)
     if force.origin(name) != now.origin(name) and not call.json:
         note(f"({force.origin(name)} goes before it: {_said(force, name)})")
 
@@ -77,7 +77,7 @@ def _check(call: Call) -> int:
 
 
 def _show(call: Call, show_origin: bool) -> None:
-    settings = call.workspace().config
+    settings = _file(call).in_force(os.environ)  # also when the store cannot be reached
     names = _names()
     if call.json:
         values = {key: getattr(settings, name) for key, name in names.items()}
@@ -112,11 +112,15 @@ def _origins(settings: Config, name: str) -> str:
 
 
 def _said(settings: Config, name: str) -> str:
+    """The value of a setting for people: of an address without its password."""
+    from mdcoord.backends.base import shown
     from mdcoord.config import SETTINGS
     from mdcoord.config.kinds import Seconds
     from mdcoord.config.write import duration_text
 
     value = getattr(settings, name)
+    if name == "redis_url":
+        return shown(value)
     if isinstance(value, float):
         return duration_text(value) if isinstance(SETTINGS[name].kind, Seconds) else f"{value:g}"
     return "-" if value is None or value == () else cell([*value] if isinstance(value, tuple) else value)

@@ -116,7 +116,7 @@ def _configured(call: Call) -> str:
     from mdcoord.backends.opening import redis_url
     from mdcoord.workspace import Workspace
 
-    return redis_url(Workspace.config_file(call.root).in_force(os.environ), os.environ)
+    return redis_url(Workspace.config_file(call.root).in_force(os.environ, lenient=True), os.environ)
 
 
 @contextmanager

@@ -421,6 +421,10 @@ def test_no_task_is_made_of_what_no_task_can_have(w: Workspace, given: dict[str,
 def test_what_is_refused_in_other_ways(w: Workspace) -> None:
     w.tasks.create("Train", id="train")
     w.agents.register("ada")
+    with pytest.raises(UsageError, match="no agent can be called 'All'"):
+        w.agents.register("All")
+    with pytest.raises(InvalidName):
+        w.tasks.assign("train", "../ada")
     with pytest.raises(UsageError, match="needs a title"):
         w.tasks.update("train", delete=["title"])
     with pytest.raises(UsageError, match="title is to be a text"):

@@ -10,6 +10,7 @@ from mdcoord.errors import UsageError
 from mdcoord.host import timestamp
 from mdcoord.model import Change, Path, Record, Value
 from mdcoord.records import Agent, Own
+from mdcoord.rules.addressing import ALL, instance_id
 from mdcoord.services.documents import Documents, path_of, texts
 from mdcoord.services.env import Env
 from mdcoord.services.events import AGENTS, announce
@@ -63,6 +64,8 @@ class Agents(Documents[Agent]):
         Busy, InvalidDocument.
         """
         name, now, host = self._name(name), self._env.host.stamp(), self._env.host
+        if instance_id(name) == ALL:
+            raise UsageError(f"no agent can be called {name!r}", hint="messages to all are addressed so")
         if max_concurrent_tasks is not None and max_concurrent_tasks < 0:
             raise UsageError(
                 f"max_concurrent_tasks of {max_concurrent_tasks} is not possible", hint="0 or more"

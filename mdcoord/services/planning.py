@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from mdcoord.errors import Conflict, MdcoordError, NothingReady, UsageError
-from mdcoord.model import Change, Key, Record, Value
+from mdcoord.model import Change, Key, Record, Value, normalise_name
 from mdcoord.records import Task
 from mdcoord.rules.readiness import (
     DONE,
@@ -78,10 +78,12 @@ class Planning(Claims):
         """Reserve a pending task for an agent: the one named, or the best one by the strategy.
 
         `strategy` is one of `assignment.STRATEGIES` (None: as configured). Only agents that are there, can do
-        what the task needs and may hold another task are considered. Raises NotFound, Conflict for a task
-        that is not pending, NothingReady when there is no such agent.
+        what the task needs and may hold another task are considered. Raises NotFound, InvalidName, Conflict
+        for a task that is not pending, NothingReady when there is no such agent.
         """
         key = self._key(name)
+        if agent is not None:
+            normalise_name(agent)
         chosen = agent or self._best(self._backend.read(key).fields, strategy)
         return self._assigned(key, chosen)
 

@@ -622,6 +622,18 @@ class TextContract(ContractBase):
 class ArchiveContract(ContractBase):
     """Out of the way, and back."""
 
+    def test_a_name_that_ends_like_a_number_in_the_archive(self, backend: Backend) -> None:
+        for name in ("release-1", "release-1.2", "release-1.2"):
+            backend.create("task", {"n": name}, name=name)
+            backend.archive(Key("task", name))
+        assert [*backend.archived()] == ["task-release-1", "task-release-1.2", "task-release-1.2.1"]
+        copies = {one.archived: one.key.id for one in backend.copies("task", archived=True)}
+        assert copies == {"task-release-1": "release-1"} | dict.fromkeys(
+            ("task-release-1.2", "task-release-1.2.1"), "release-1.2"
+        )
+        assert backend.restore("task-release-1.2").key == Key("task", "release-1.2")
+        assert backend.restore("task-release-1").key == Key("task", "release-1")
+
     def test_archive_and_restore(self, backend: Backend) -> None:
         made = backend.create("task", {"a": 1}, body="words\n", name="one")
         text = backend.text(TASK)

@@ -6,14 +6,14 @@ import os
 import time
 from collections.abc import Iterator
 
-from mdcoord.backends.base import Copy, Unreadable
+from mdcoord.backends.base import Copy, Unreadable, names
 from mdcoord.backends.markdown.catalog import RACY, Signature, stamps
 from mdcoord.backends.markdown.fileio import FileIO, translated
 from mdcoord.backends.markdown.reader import Reader
 from mdcoord.errors import BackendUnavailable, InvalidDocument, InvalidName
 from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Scribe
-from mdcoord.model import Key
+from mdcoord.model import ID_FIELD, Key, Value
 from mdcoord.rules.leases import Lease
 
 Mark = tuple[Signature, Signature] | None
@@ -63,8 +63,8 @@ class Copies:
 
     def left_leases(self, kind: str) -> dict[str, Lease]:
         """The leases of documents that have no file, by id."""
-        names = (name for name in self._files.locked_names() if name.startswith(kind + "-"))
-        keys = (Key(kind, name[len(kind) + 1 :]) for name in names)
+        locked = (name for name in self._files.locked_names() if name.startswith(kind + "-"))
+        keys = (Key(kind, name[len(kind) + 1 :]) for name in locked)
         gone = [key for key in keys if not os.path.lexists(self._reader.path(key))]
         return {key.id: lease for key in gone if (lease := self._reader.state(key).lease) is not None}
 
@@ -73,11 +73,23 @@ class Copies:
         for name in self._names(folder, kind):
             path = os.path.join(folder, name + ".md")
             try:
-                key = archived_key(name)
+                key = self.archived_key(folder, name)
+            except FileNotFoundError:
+                continue  # it was restored just now
             except InvalidName as error:
                 yield Unreadable(Key(kind, name[len(kind) + 1 :]), path, error.message, hint=error.hint)
             else:
                 yield from self._as_it_is(key, path, name)
+
+    def archived_key(self, folder: str, name: str) -> Key:
+        """The document that a name in the archive belongs to. Raises FileNotFoundError, InvalidName."""
+        path = os.path.join(folder, name + ".md")
+        plain, stem = Key.of(*name.partition("-")[::2]), name.rpartition(".")[0]
+        try:
+            fields = self._scribe.open(plain, decode(self._files.read(path), where=path), path).fields
+        except (InvalidDocument, BackendUnavailable):
+            fields = {}
+        return _owner(name, fields.get(ID_FIELD[plain.kind]), os.path.exists(f"{folder}/{stem}.md"))
 
     def _as_it_is(self, key: Key, path: str, archived: str = "") -> Iterator[Copy | Unreadable]:
         """The text of a file, and what it says where it can be read."""
@@ -97,14 +109,22 @@ class Copies:
     def _names(self, folder: str, kind: str) -> list[str]:
         try:
             with translated(folder):
-                names = os.listdir(folder)
+                found = os.listdir(folder)
         except FileNotFoundError:
             return []
-        return sorted(name[:-3] for name in names if name.startswith(kind + "-") and name.endswith(".md"))
+        return sorted(name[:-3] for name in found if name.startswith(kind + "-") and name.endswith(".md"))
 
 
-def archived_key(name: str) -> Key:
-    """The document that a name in the archive belongs to. Raises InvalidName."""
-    stem, _, number = name.rpartition(".")
-    kind, _, identifier = (stem if number.isdigit() and stem else name).partition("-")
-    return Key.of(kind, identifier)
+def _owner(name: str, said: Value, stem_is_there: bool) -> Key:
+    """The document that a name in the archive belongs to; `said` is what its id field says.
+
+    `task-v1.2` may be the document of that name, or one more of `task-v1`. Raises InvalidName.
+    """
+    kind, _, identifier = name.partition("-")
+    stem, _, number = identifier.rpartition(".")
+    whole = Key.of(kind, identifier)
+    if not (stem and number.isdigit()):
+        return whole
+    shorter = Key.of(kind, stem)
+    same = names(said, shorter) or (stem_is_there and not names(said, whole))
+    return shorter if same else whole

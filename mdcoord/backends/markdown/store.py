@@ -27,7 +27,7 @@ from mdcoord.backends.base import (
 )
 from mdcoord.backends.markdown import flock
 from mdcoord.backends.markdown.catalog import Catalog
-from mdcoord.backends.markdown.copying import Copies, archived_key
+from mdcoord.backends.markdown.copying import Copies
 from mdcoord.backends.markdown.fileio import FileIO, translated
 from mdcoord.backends.markdown.history import History, version_of
 from mdcoord.backends.markdown.home import HERE, Home, here, here_to_the_end
@@ -223,7 +223,7 @@ class MarkdownBackend(Backend):
         self._prepare()
         name = normalise_name(name)
         source = os.path.join(self._archive_folder(), name + ".md")
-        key = archived_key(name)
+        key = self._archived_key(name)
         path = self._reader.path(key)
         with self._files.lock(key.name) as lock:
             try:
@@ -238,6 +238,14 @@ class MarkdownBackend(Backend):
         if problem:
             raise problem
         return Found(raw, version_of(raw), draft, state).record(key, path)
+
+    def _archived_key(self, name: str) -> Key:
+        """The document that a name in the archive belongs to. Raises NotFound, InvalidName."""
+        folder = self._archive_folder()
+        try:
+            return Copies(self._files, self._scribe, self._reader).archived_key(folder, name)
+        except FileNotFoundError:
+            raise not_archived(name, os.path.join(folder, name + ".md")) from None
 
     @here
     def archived(self) -> Sequence[str]:

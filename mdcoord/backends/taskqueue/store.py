@@ -16,7 +16,6 @@ from math import inf
 from typing import Any, Final, TypeVar
 
 from mdcoord.backends.base import DEFAULT_WAIT, Backend, Copy, Decide, Listing, Unreadable, random_name
-from mdcoord.backends.markdown.copying import archived_key
 from mdcoord.backends.markdown.flock import Lock
 from mdcoord.backends.markdown.history import version_of
 from mdcoord.backends.markdown.home import here, here_to_the_end
@@ -167,7 +166,7 @@ class TaskQueueBackend(MarkdownBackend):
 
     def restore(self, name: str) -> Record:
         name = normalise_name(name)
-        key = archived_key(name)
+        key = self._archived_key(name)
         if key.kind != "task":
             return super().restore(name)
         path = os.path.join(self._archive_folder(), name + ".md")

@@ -338,6 +338,18 @@ def test_what_is_not_there_or_not_theirs(w: Workspace, tmp_path: Path) -> None:
     assert w.import_(lines(tmp_path / "t.json", [{"tasks": []}]), tool="taskqueue").left_out
 
 
+@pytest.mark.parametrize("odd", [5, "x", True, {"type": ["blocks"]}, [5, {"type": ["blocks"]}, [None]]])
+def test_odd_values_stop_no_import(w: Workspace, tmp_path: Path, odd: object) -> None:
+    names = ("dependencies", "comments", "labels", "priority", "issue_type", "assignee", "created_at")
+    issues = [{"id": f"a-{name}", "title": "x", name: odd} for name in names] + [{"id": "last", "title": "x"}]
+    found = w.import_(lines(tmp_path / "issues.jsonl", issues), tool="beads")
+    assert w.tasks.get("last").title == "x"
+    assert found.new["task"] + len(found.left_out) == len(issues)
+    file = tmp_path / "tasks.json"
+    file.write_text(json.dumps({"projects": [{"projectId": "p", "tasks": odd}]}))
+    assert w.import_(file, tool="taskqueue").new == {"progress": 1}
+
+
 @pytest.mark.parametrize(
     ("word", "agent", "status"),
     [

@@ -32,9 +32,9 @@ def read_issue(raw: Mapping[str, Any], where: str) -> Found | Unusable:
     agent = plain_name(raw["assignee"]) if raw.get("assignee") else None
     status, remarks = status_of(raw.get("status"), agent, ended=bool(raw.get("closed_at")))
     type_ = raw.get("issue_type")
-    if type_ in _NO_WORK and status in ("pending", "in_progress"):
+    if str(type_) in _NO_WORK and status in ("pending", "in_progress"):
         status, remarks = "cancelled", (*remarks, f"type {type_!r} is no work: held back as cancelled")
-    links = [link for link in raw.get("dependencies") or () if isinstance(link, Mapping)]
+    links = _mappings(raw.get("dependencies"))
     fields: dict[str, Value] = {
         "title": str(raw["title"]),
         "type": type_,
@@ -73,13 +73,19 @@ def _targets(links: Sequence[Mapping[str, Any]], types: frozenset[str] | set[str
     return [
         str(link["depends_on_id"])
         for link in links
-        if link.get("type") in types and link.get("depends_on_id")
+        if str(link.get("type")) in types and link.get("depends_on_id")
     ]
 
 
 def _other_links(links: Sequence[Mapping[str, Any]]) -> list[str]:
     mapped = {*_WAITS, "parent-child"}
-    return [f"dependency of type {link.get('type')!r}" for link in links if link.get("type") not in mapped]
+    return [
+        f"dependency of type {link.get('type')!r}" for link in links if str(link.get("type")) not in mapped
+    ]
+
+
+def _mappings(items: Any) -> list[Mapping[str, Any]]:
+    return [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
 
 
 def _criteria(text: Any) -> list[Value]:
@@ -91,12 +97,11 @@ def _criteria(text: Any) -> list[Value]:
 
 
 def _comments(comments: Any) -> list[Value]:
-    found = [item for item in comments or () if isinstance(item, Mapping)]
     return [
         filled(
             {"at": stamp(item.get("created_at")), "agent": item.get("author"), "message": item.get("text")}
         )
-        for item in found
+        for item in _mappings(comments)
     ]
 
 

@@ -23,7 +23,8 @@ def read_projects(raw: Any, where: str) -> Iterator[Found | Unusable]:
             yield Unusable(where, "a project without an id")
             continue
         yield _project(project)
-        for task in project.get("tasks") or ():
+        tasks = project.get("tasks")
+        for task in tasks if isinstance(tasks, list) else ():
             yield _task(task, project["projectId"], where)
 
 

@@ -30,6 +30,10 @@ from mdcoord.services.tasks import Tasks
 if TYPE_CHECKING:
     from mdcoord.aio import Async
     from mdcoord.formats.brief import Brief
+    from mdcoord.moving.export import Export
+    from mdcoord.moving.importing import Imported
+    from mdcoord.moving.mirroring import Mirroring
+    from mdcoord.moving.transfer import Tell
     from mdcoord.services.inbox import Inbox
     from mdcoord.services.messages import Messages
     from mdcoord.services.quality import Quality
@@ -38,12 +42,8 @@ if TYPE_CHECKING:
     from mdcoord.upkeep.assess import Assessment
     from mdcoord.upkeep.check import Finding
     from mdcoord.upkeep.configure import ConfigFile
-    from mdcoord.upkeep.export import Export
-    from mdcoord.upkeep.importing import Imported
     from mdcoord.upkeep.migrate import Migrated
-    from mdcoord.upkeep.mirroring import Mirroring
     from mdcoord.upkeep.recover import Recovered
-    from mdcoord.upkeep.transfer import Tell
 
 __all__ = ["Claim", "Workspace"]
 
@@ -334,7 +334,7 @@ class Workspace:
 
     def _left_behind(self) -> Sequence[Path]:
         """Files that were saved in the root after the workspace had moved away from it."""
-        from mdcoord.upkeep.leftbehind import LeftBehind
+        from mdcoord.moving.leftbehind import LeftBehind
 
         return LeftBehind(self.root).late() if self.root and self.backend.name == "redis" else []
 
@@ -375,14 +375,14 @@ class Workspace:
         return restored
 
     def export(self, kinds: Iterable[str] = (), *, archive: bool = False) -> Export:
-        """Everything (or these kinds) as lines of JSON, to be iterated over; see `mdcoord.upkeep.stream`.
+        """Everything (or these kinds) as lines of JSON, to be iterated over; see `mdcoord.moving.stream`.
 
         With `archive` what is archived, too. Raises UsageError for a kind that there is not.
         """
         from mdcoord._version import __version__
+        from mdcoord.moving.export import Export, kinds_of
+        from mdcoord.moving.stream import Header
         from mdcoord.services.consumers import Places
-        from mdcoord.upkeep.export import Export, kinds_of
-        from mdcoord.upkeep.stream import Header
 
         head = Header(
             self.backend.name, self.backend.location, self.host.stamp(), kinds_of(kinds), archive, __version__
@@ -392,10 +392,10 @@ class Workspace:
     def copy_plain(self, url: str, layout: str) -> Mapping[str, int]:
         """Copy all records to the Redis server at `url` as plain keys for other programs; how many by kind.
 
-        `layout` is `hash`, `json` or `string`; see `mdcoord.upkeep.plain`. Raises UsageError, AlreadyExists
+        `layout` is `hash`, `json` or `string`; see `mdcoord.moving.plain`. Raises UsageError, AlreadyExists
         where a workspace is, BackendUnavailable.
         """
-        from mdcoord.upkeep.plain import PlainCopy
+        from mdcoord.moving.plain import PlainCopy
 
         copy = PlainCopy(url, layout)
         try:
@@ -414,13 +414,13 @@ class Workspace:
         """
         try:
             if tool is not None:
-                from mdcoord.upkeep.importforeign import ForeignImport
-                from mdcoord.upkeep.sources import records_of
+                from mdcoord.moving.importforeign import ForeignImport
+                from mdcoord.moving.sources import records_of
 
                 found = records_of(tool, str(source))
                 return ForeignImport(self.backend, self.host, tool, dry_run=dry_run).run(found)
+            from mdcoord.moving.importing import Import, lines_of
             from mdcoord.services.consumers import Places
-            from mdcoord.upkeep.importing import Import, lines_of
 
             where = str(source) if isinstance(source, str | Path) else "the input"
             lines = lines_of(where) if isinstance(source, str | Path) else source
@@ -435,17 +435,17 @@ class Workspace:
                 for done in mirror.rounds(interval=1.0):  # for ever; or mirror.once()
                     print(done.as_dict())
 
-        What people save there comes back, see `mdcoord.upkeep.mirror`. Raises UsageError, AlreadyExists for a
+        What people save there comes back, see `mdcoord.moving.mirror`. Raises UsageError, AlreadyExists for a
         folder that is another workspace's, Busy while another process mirrors there.
         """
-        from mdcoord.upkeep.mirroring import mirroring
+        from mdcoord.moving.mirroring import mirroring
 
         rest: Any = {"root": self.root, "place": self._opened_at, "folder": folder}
         return mirroring(self.backend, self.host, self.config, **rest)
 
     def _mirrors(self) -> list[Value]:
         """Where mirrors of this workspace are, and when they were last up to date."""
-        from mdcoord.upkeep.mirroring import MIRRORS
+        from mdcoord.moving.mirroring import MIRRORS
 
         return [*self.backend.memos(MIRRORS).values()] if self.backend.name == "redis" else []
 

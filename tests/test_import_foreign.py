@@ -16,7 +16,7 @@ from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.errors import InvalidDocument, NotFound, UsageError
 from mdcoord.formats.foreign.found import plain_name, stamp, status_of
-from mdcoord.upkeep.importing import Imported
+from mdcoord.moving.importing import Imported
 from mdcoord.workspace import Workspace
 
 BACKLOG_TASK = """\

@@ -23,7 +23,8 @@ from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.errors import AlreadyExists, BackendUnavailable, Busy, Moved, NotFound, UsageError
 from mdcoord.layout import state_folder
 from mdcoord.model import Change, Key
-from mdcoord.upkeep import leftbehind, migrate, transfer
+from mdcoord.moving import leftbehind, transfer
+from mdcoord.upkeep import migrate
 
 NUMBERS = count()
 ODD = "---\r\n# mine\r\ntask_id: 'odd'\r\ntitle: x\r\nb: [2,  1]\r\n---\r\n\r\nMy  text, no end of line"

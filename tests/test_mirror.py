@@ -22,8 +22,8 @@ from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.errors import BackendUnavailable
 from mdcoord.host import Host
 from mdcoord.model import Change, Key
-from mdcoord.upkeep.mirror import Mirror, Round
-from mdcoord.upkeep.mirroring import Mirroring
+from mdcoord.moving.mirror import Mirror, Round
+from mdcoord.moving.mirroring import Mirroring
 
 NUMBERS = count()
 ONE, TWO = Key("task", "one"), Key("task", "two")

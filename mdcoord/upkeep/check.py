@@ -13,11 +13,11 @@ from mdcoord.errors import ConfigError, MdcoordError
 from mdcoord.host import Host, seconds_of, timestamp
 from mdcoord.layout import STATE, second_state
 from mdcoord.model import ID_FIELD, KINDS, Record, Value
+from mdcoord.moving.leftbehind import FOLDER, LeftBehind
 from mdcoord.rules.leases import MAX_SKEW, unknown_claim
 from mdcoord.rules.readiness import ENDED, dependencies, statuses
 from mdcoord.rules.standing import IN_PROGRESS
 from mdcoord.shapes import faults
-from mdcoord.upkeep.leftbehind import FOLDER, LeftBehind
 
 STAMPS: Final = (
     "created_at",

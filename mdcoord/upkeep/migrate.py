@@ -22,10 +22,10 @@ from mdcoord.errors import AlreadyExists, ConfigError, Moved, UsageError
 from mdcoord.host import Host
 from mdcoord.layout import state_folder
 from mdcoord.model import Value
+from mdcoord.moving.leftbehind import LeftBehind
+from mdcoord.moving.stream import DOCUMENTS
+from mdcoord.moving.transfer import OWN, Tell, Transfer
 from mdcoord.upkeep.configure import ConfigFile
-from mdcoord.upkeep.leftbehind import LeftBehind
-from mdcoord.upkeep.stream import DOCUMENTS
-from mdcoord.upkeep.transfer import OWN, Tell, Transfer
 
 ROUNDS: Final = 3
 """How often what changed meanwhile is copied while all go on working; then writers have to wait."""

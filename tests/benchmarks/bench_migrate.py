@@ -26,7 +26,7 @@ from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.redis.link import Link
 from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.host import Host
-from mdcoord.upkeep.transfer import BATCH, Transfer
+from mdcoord.moving.transfer import BATCH, Transfer
 
 ROUNDS = 5
 CHUNK = 1 << 20

@@ -20,8 +20,8 @@ from mdcoord.formats.revise import Scribe
 from mdcoord.formats.templating import Templates
 from mdcoord.host import Host
 from mdcoord.model import Key
+from mdcoord.moving.importing import Imported
 from mdcoord.rules.leases import Claimant, Lease, take
-from mdcoord.upkeep.importing import Imported
 from mdcoord.workspace import Workspace
 from tests.document_strategies import simple_fields, texts, unhurried
 

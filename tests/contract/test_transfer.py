@@ -14,8 +14,8 @@ from mdcoord.backends.base import Backend, Copy
 from mdcoord.backends.markdown import fileio, log, reader
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.formats.eventlog import identity_of
-from mdcoord.upkeep.stream import DOCUMENTS
-from mdcoord.upkeep.transfer import Transfer
+from mdcoord.moving.stream import DOCUMENTS
+from mdcoord.moving.transfer import Transfer
 from tests.document_strategies import unhurried
 
 from .fakes import FakeHost

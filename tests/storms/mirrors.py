@@ -26,7 +26,7 @@ from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.errors import Busy, Conflict
 from mdcoord.host import Host
 from mdcoord.model import Change, Key
-from mdcoord.upkeep.mirroring import Mirroring
+from mdcoord.moving.mirroring import Mirroring
 
 TIME = "2026-01-31T09:30:00.000Z"
 

@@ -17,7 +17,7 @@ from mdcoord.interfaces.cli.output import note, put
 from mdcoord.interfaces.cli.warning import located, notice
 
 if TYPE_CHECKING:
-    from mdcoord.upkeep.export import Export
+    from mdcoord.moving.export import Export
 
 
 @verb("export", example="mdcoord export backup.jsonl && mdcoord import backup.jsonl --dry-run")

@@ -15,7 +15,7 @@ from mdcoord.interfaces.cli.output import clean, note, put
 from mdcoord.interfaces.cli.warning import notice
 
 if TYPE_CHECKING:
-    from mdcoord.upkeep.importing import Imported
+    from mdcoord.moving.importing import Imported
 
 
 @verb("import", example="mdcoord import --from beads .beads/issues.jsonl --dry-run")

@@ -18,8 +18,8 @@ from mdcoord.interfaces.cli.output import clean, note, put
 from mdcoord.interfaces.cli.warning import notice
 
 if TYPE_CHECKING:
+    from mdcoord.moving.transfer import Tell
     from mdcoord.upkeep.migrate import Migrated
-    from mdcoord.upkeep.transfer import Tell
 
 _HERE = "mdcoord.interfaces.cli.migrate"
 

@@ -17,7 +17,7 @@ from mdcoord.interfaces.cli.output import clean, put
 from mdcoord.interfaces.cli.values import seconds
 
 if TYPE_CHECKING:
-    from mdcoord.upkeep.mirror import Round
+    from mdcoord.moving.mirror import Round
 
 
 @verb("mirror", example="mdcoord mirror --once")

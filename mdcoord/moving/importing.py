@@ -17,9 +17,9 @@ from mdcoord.backends.base import Backend, Copy, archive_name
 from mdcoord.errors import BackendUnavailable, InvalidDocument, InvalidName, NotFound
 from mdcoord.host import Host
 from mdcoord.model import Key, Value
+from mdcoord.moving.importevents import ChannelImport, Fate, Places
+from mdcoord.moving.stream import Channel, End, Header, Line, Place, Published, kind_of, parse, version_of
 from mdcoord.rules.leases import Lease, carried
-from mdcoord.upkeep.importevents import ChannelImport, Fate, Places
-from mdcoord.upkeep.stream import Channel, End, Header, Line, Place, Published, kind_of, parse, version_of
 
 _BATCH: Final = 200
 """How many documents are handed to the store at once."""

@@ -12,8 +12,8 @@ from mdcoord.errors import NotFound, UsageError
 from mdcoord.formats.eventlog import first_heading, render_event
 from mdcoord.host import Host
 from mdcoord.model import KINDS
+from mdcoord.moving.stream import DOCUMENTS, Channel, End, Header, Place, Published, kind_of, line_of
 from mdcoord.rules.leases import carried
-from mdcoord.upkeep.stream import DOCUMENTS, Channel, End, Header, Place, Published, kind_of, line_of
 
 
 class Consumer(Protocol):

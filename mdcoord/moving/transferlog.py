@@ -10,7 +10,7 @@ from typing import Final
 from mdcoord.backends.base import Backend, Event
 from mdcoord.errors import AlreadyExists
 from mdcoord.formats.eventlog import is_hand_id
-from mdcoord.upkeep.prints import exact_print_of, said
+from mdcoord.moving.prints import exact_print_of, said
 
 BATCH: Final = 1000
 """How many events are handed over at once."""

@@ -29,7 +29,7 @@ from mdcoord.backends.redis.sight import dump
 from mdcoord.errors import AlreadyExists, UsageError
 from mdcoord.host import Host
 from mdcoord.model import Key, Value
-from mdcoord.upkeep.stream import DOCUMENTS
+from mdcoord.moving.stream import DOCUMENTS
 
 LAYOUTS: Final = ("hash", "json", "string")
 

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 from mdcoord.backends.base import Backend, Event
 from mdcoord.errors import NotFound
 from mdcoord.formats.eventlog import identity_of
-from mdcoord.upkeep.prints import print_of
-from mdcoord.upkeep.stream import Place, Published
+from mdcoord.moving.prints import print_of
+from mdcoord.moving.stream import Place, Published
 
 _BATCH: Final = 500
 """How many events are added in one step."""

@@ -18,9 +18,9 @@ from mdcoord.backends.base import Backend, Copy, Unreadable
 from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound
 from mdcoord.host import Host
 from mdcoord.model import ANY, Key, Value
+from mdcoord.moving.stream import DOCUMENTS
+from mdcoord.moving.transferlog import ChannelTransfer
 from mdcoord.rules.leases import Lease, carried, drop
-from mdcoord.upkeep.stream import DOCUMENTS
-from mdcoord.upkeep.transferlog import ChannelTransfer
 
 BATCH: Final = 500
 """How many documents are handed over at once."""

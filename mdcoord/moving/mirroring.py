@@ -19,7 +19,7 @@ from mdcoord.config import Config
 from mdcoord.errors import AlreadyExists, BackendUnavailable, Busy, Moved, UsageError
 from mdcoord.host import Host
 from mdcoord.layout import looks_used, state_folder
-from mdcoord.upkeep.mirror import Mirror, Round
+from mdcoord.moving.mirror import Mirror, Round
 
 MIRRORS: Final = "mirror"
 """The topic of the workspace's memos about mirrors: `folder`, `host`, and `at`, when both were the same."""

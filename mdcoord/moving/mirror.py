@@ -30,8 +30,8 @@ from mdcoord.errors import (
     NotFound,
 )
 from mdcoord.model import Key, Value
-from mdcoord.upkeep.mirrorlog import MirroredLog
-from mdcoord.upkeep.stream import DOCUMENTS
+from mdcoord.moving.mirrorlog import MirroredLog
+from mdcoord.moving.stream import DOCUMENTS
 
 CONFLICT: Final = "[!conflict]"
 """How the note begins that a merge leaves in a document where both sides changed the same."""

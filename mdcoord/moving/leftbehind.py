@@ -21,7 +21,7 @@ from mdcoord.backends.markdown.memos import Memos
 from mdcoord.backends.markdown.reader import State
 from mdcoord.layout import state_folder
 from mdcoord.model import KINDS
-from mdcoord.upkeep.mirrorlog import PLACES, is_noted
+from mdcoord.moving.mirrorlog import PLACES, is_noted
 
 FOLDER: Final = "pre-redis"
 """Where the files go, in the folder of the archive."""

@@ -14,8 +14,8 @@ from mdcoord.errors import AlreadyExists, InvalidDocument, InvalidName, NotFound
 from mdcoord.formats.foreign.found import Found, Remark, Unusable, plain_name
 from mdcoord.host import Host
 from mdcoord.model import Key, Value
+from mdcoord.moving.importing import Imported
 from mdcoord.shapes import faults
-from mdcoord.upkeep.importing import Imported
 
 ORIGIN: Final = "imported_from"
 """The field that says where a document is from: `tool`, `id` there, and `version`, a hash of what it said."""

@@ -20,6 +20,7 @@ import pytest
 from redis_servers import Server, binaries, some_binary
 from storms.processes import run_all
 
+from mdcoord.backends.base import Copy
 from mdcoord.backends.redis.address import parse_address
 from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.errors import BackendUnavailable, NotFound, NothingReady, UsageError
@@ -373,6 +374,46 @@ def test_one_clock_for_all(server: Server, backend: RedisBackend, prefix: str, o
         assert here.host.now() == pytest.approx(there.host.uptime(), abs=5)
     seconds, micros = others.time()
     assert abs(here.host.now() - seconds - micros / 1e6) < 5
+
+
+def test_a_restore_meanwhile_leaves_the_names_of_the_others(
+    server: Server, backend: RedisBackend, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        backend.create("task", {"title": name}, name=name)
+        backend.archive(Key("task", name))
+    call = backend._link.call
+
+    def overtaken(*command: Any) -> Any:
+        found = call(*command)
+        if command[0] == "HKEYS":
+            with RedisBackend(server.url(prefix)) as other:
+                other.restore("task-a")
+        return found
+
+    monkeypatch.setattr(backend._link, "call", overtaken)
+    found = [copy for copy in backend.copies("task", archived=True) if isinstance(copy, Copy)]
+    assert [(copy.archived, copy.key.id) for copy in found] == [("task-b", "b"), ("task-c", "c")]
+
+
+def test_who_is_too_late_to_restore_is_told_where_to_look(
+    server: Server, backend: RedisBackend, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.create("task", {"title": "x"}, name="one")
+    backend.archive(TASK)
+    arrival = backend._documents.arrival
+
+    def overtaken(copy: Copy) -> Any:
+        with RedisBackend(server.url(prefix)) as other:
+            other.restore("task-one")
+            other.archive(TASK)
+            assert other._link.call("HDEL", other._keys.archive, "task-one")
+        return arrival(copy)
+
+    monkeypatch.setattr(backend._documents, "arrival", overtaken)
+    with pytest.raises(NotFound, match="no task-one in the archive") as caught:
+        backend.restore("task-one")
+    assert "archive list" in caught.value.hint
 
 
 def test_a_dead_process_on_this_machine_is_noticed(server: Server, prefix: str, tmp_path: Path) -> None:

@@ -105,9 +105,10 @@ class Documents:
         """The archived documents of a kind as they are, by their names there."""
         names = sorted(name.decode() for name in self._link.call("HKEYS", self._keys.archive))
         for page in in_pages([name for name in names if name.startswith(f"{kind}-")], PAGE):
-            found = [unpacked(one) for one in self._link.call("HMGET", self._keys.archive, *page) if one]
-            leases = self._link.many([("HGET", self._keys.document(key), "lease") for key, _ in found])
-            for name, (key, text), lease in zip(page, found, leases, strict=False):
+            stored = zip(page, self._link.call("HMGET", self._keys.archive, *page), strict=True)
+            found = [(name, *unpacked(one)) for name, one in stored if one]
+            leases = self._link.many([("HGET", self._keys.document(key), "lease") for _, key, _ in found])
+            for (name, key, text), lease in zip(found, leases, strict=True):
                 yield self._copy(key, text, lease, name)
 
     def _copy(self, key: Key, text: bytes, lease: bytes | None, archived: str = "") -> Copy:

@@ -225,9 +225,7 @@ class RedisBackend(Backend):
         name = normalise_name(name.removesuffix(".md"))
         stored = self._link.call("HGET", self._keys.archive, name)
         if stored is None:
-            raise NotFound(
-                f"there is no {name} in the archive", hint="see what is there with `mdcoord archive list`"
-            )
+            raise _not_archived(name)
         key, text = unpacked(stored)
         step = self._documents.arrival(Copy(key, decode(text, where=name)))
         step.guard(ANYTHING, "HGET", self._keys.document(key), "lease")
@@ -235,11 +233,7 @@ class RedisBackend(Backend):
         step.do("HDEL", self._keys.archive, name)
         done, (other, lease, _) = self._commit(step)
         if not done:
-            raise (
-                taken(key.name)
-                if other is not None
-                else NotFound(f"somebody else took {name} from the archive")
-            )
+            raise taken(key.name) if other is not None else _not_archived(name)
         return self._documents.found(key, (text, lease)).record
 
     def archived(self) -> Sequence[str]:
@@ -348,3 +342,9 @@ class RedisBackend(Backend):
         if step.key and (not done or step.index == "drop"):
             self._recent.forget(step.key)
         return done, found
+
+
+def _not_archived(name: str) -> NotFound:
+    return NotFound(
+        f"there is no {name} in the archive", hint="see what is there with `mdcoord archive list`"
+    )

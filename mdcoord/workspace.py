@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mdcoord.moving.export import Export
     from mdcoord.moving.importing import Imported
     from mdcoord.moving.mirroring import Mirroring
+    from mdcoord.moving.plain import Copied
     from mdcoord.moving.transfer import Tell
     from mdcoord.services.inbox import Inbox
     from mdcoord.services.messages import Messages
@@ -389,11 +390,11 @@ class Workspace:
         )
         return Export(self.backend, head, Places(self._env).noted(), self.host)
 
-    def copy_plain(self, url: str, layout: str) -> Mapping[str, int]:
-        """Copy all records to the Redis server at `url` as plain keys for other programs; how many by kind.
+    def copy_plain(self, url: str, layout: str) -> Copied:
+        """Copy all records to the Redis server at `url` as plain keys for other programs.
 
-        `layout` is `hash`, `json` or `string`; see `mdcoord.moving.plain`. Raises UsageError, AlreadyExists
-        where a workspace is, BackendUnavailable.
+        `layout` is `hash`, `json` or `string`; see `mdcoord.moving.plain`. Keys that somebody else made are
+        left. Raises UsageError, AlreadyExists where a workspace is, BackendUnavailable.
         """
         from mdcoord.moving.plain import PlainCopy
 

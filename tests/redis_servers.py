@@ -9,7 +9,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,40 @@ class Server:
         """End it, and remove what it has stored."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Cutter:
+    """Between client and server: passes on every request, and keeps every seventh answer to itself."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.path = folder / "cutter"
+        self._server = str(server.socket)
+        self.passed = self.cut = 0
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.path))
+        self._listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
+
+    def _pass_on(self, client: socket.socket) -> None:
+        with client, socket.socket(socket.AF_UNIX) as server:
+            server.connect(self._server)
+            while request := client.recv(1 << 20):
+                server.sendall(request)
+                answer = server.recv(1 << 20)
+                self.passed += 1
+                if self.passed > 20 and self.passed % 7 == 0:
+                    self.cut += 1
+                    return
+                client.sendall(answer)
+
+    def close(self) -> None:
+        self._listener.close()
 
 
 def end_with_parent() -> None:

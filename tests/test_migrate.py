@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis_servers import Server, some_binary
+from redis_servers import Cutter, Server, some_binary
 from taskqueue_peer import STANDIN
 
 from mdcoord import Workspace
@@ -23,7 +23,7 @@ from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.errors import AlreadyExists, BackendUnavailable, Busy, Moved, NotFound, UsageError
 from mdcoord.layout import state_folder
 from mdcoord.model import Change, Key
-from mdcoord.moving import leftbehind, transfer
+from mdcoord.moving import leftbehind, plain, transfer
 from mdcoord.upkeep import migrate
 
 NUMBERS = count()
@@ -560,7 +560,8 @@ def test_other_programs_read_plain_keys(project: Path, url: str, server: Server,
     prefix = url.rpartition("=")[2]
     with Workspace.open() as w, redis.Redis(unix_socket_path=str(server.socket)) as others:
         for _ in range(2):
-            counts = w.copy_plain(url, layout)
+            counts, left = w.copy_plain(url, layout)
+            assert not left
         assert (counts["task"], counts["agent"], counts["event"]) == (7, 1, len(_events(project)))
         key = f"{prefix}agents:status:ada"
         if layout == "hash":
@@ -579,3 +580,51 @@ def test_other_programs_read_plain_keys(project: Path, url: str, server: Server,
         for wrong in ("json", "xml"):
             with pytest.raises(UsageError):
                 w.copy_plain(server.url("other:"), wrong)
+
+
+def test_a_plain_copy_leaves_what_others_made(project: Path, url: str, server: Server) -> None:
+    import redis
+
+    prefix = url.rpartition("=")[2]
+    theirs = [f"{prefix}task:t1", f"{prefix}events:training:history"]
+    with Workspace.open() as w, redis.Redis(unix_socket_path=str(server.socket)) as others:
+        others.set(theirs[0], "mine")
+        others.rpush(theirs[1], "mine", "too")
+        for layout in ("hash", "string"):
+            counts, left = w.copy_plain(url, layout)
+            assert sorted(left) == sorted(theirs)
+            assert (counts["task"], others.get(theirs[0])) == (6, b"mine")
+            assert others.lrange(theirs[1], 0, -1) == [b"mine", b"too"]
+        others.delete(*theirs)
+        assert w.copy_plain(url, "hash").left == ()
+
+
+def test_a_plain_copy_repeats_nothing_when_answers_are_lost(
+    project: Path, url: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import redis
+
+    monkeypatch.setattr(plain, "BATCH", 2)
+    prefix = url.rpartition("=")[2]
+    cutter = Cutter(server, tmp_path)
+    try:
+        with Workspace.open() as w, redis.Redis(unix_socket_path=str(server.socket)) as others:
+            for number in range(60):
+                w.events.publish("long", "step", number=number)
+            w.copy_plain(f"unix://{cutter.path}?prefix={prefix}", "hash")
+            found = others.lrange(f"{prefix}events:long:history", 0, -1)
+            assert [json.loads(one)["number"] for one in found] == [*reversed(range(60))]
+            assert cutter.cut > 2
+    finally:
+        cutter.close()
+
+
+def test_a_plain_copy_that_is_refused_leaves_no_line_open(
+    project: Path, url: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+    RedisBackend(url).close()
+    monkeypatch.setattr(plain.Link, "close", lambda link: closed.append(link))
+    with Workspace.open() as w, pytest.raises(AlreadyExists):
+        w.copy_plain(url, "hash")
+    assert closed

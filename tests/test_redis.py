@@ -11,13 +11,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from redis_servers import Server, binaries, some_binary
+from redis_servers import Cutter, Server, binaries, some_binary
 from storms.processes import run_all
 
 from mdcoord.backends.base import Copy
@@ -204,40 +203,6 @@ def test_a_full_memory_is_told(server: Server, backend: RedisBackend, others: An
 
 
 # -- answers that are lost
-
-
-class Cutter:
-    """Between client and server: passes on every request, and keeps every seventh answer to itself."""
-
-    def __init__(self, server: Server, folder: Path) -> None:
-        self.path = folder / "cutter"
-        self._server = str(server.socket)
-        self.passed = self.cut = 0
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(self.path))
-        self._listener.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
-
-    def _pass_on(self, client: socket.socket) -> None:
-        with client, socket.socket(socket.AF_UNIX) as server:
-            server.connect(self._server)
-            while request := client.recv(1 << 20):
-                server.sendall(request)
-                answer = server.recv(1 << 20)
-                self.passed += 1
-                if self.passed > 20 and self.passed % 7 == 0:
-                    self.cut += 1
-                    return
-                client.sendall(answer)
-
-    def close(self) -> None:
-        self._listener.close()
 
 
 def test_nothing_is_done_twice_when_answers_are_lost(server: Server, prefix: str, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ lies beside it under `mdcoord:`.
 | `mdcoord:op:{id}` | string, expires | a write that is done, so that it may be repeated after a lost answer |
 | `mdcoord:id` | string | names these data and their clock |
 | `mdcoord:away` | string | where the workspace has moved to; while it is being moved: `!` and a word |
+| `mdcoord:plain` | set | where no workspace is: the keys that were copied there for others |
 | `mdcoord:json:{kind}:{id}` | JSON | the fields again, where the server has that type |
 | `agents:status:{agent}` | JSON or string, expires | the fields of an agent |
 | `agents:registry` | hash | the fields of every agent, as JSON |
@@ -50,6 +51,7 @@ class Keys:
         self._own = own = f"{prefix}mdcoord:"
         self.identity = f"{own}id"
         self.away = f"{own}away"
+        self.plain = f"{own}plain"
         self.revision = f"{own}revision"
         self.archive = f"{own}archive"
         self.channels = f"{own}channels"

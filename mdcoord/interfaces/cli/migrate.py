@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mdcoord.errors import InvalidDocument
+from mdcoord.errors import Conflict, InvalidDocument
 from mdcoord.interfaces.cli.base import Group, verb
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.export import said
@@ -53,7 +53,8 @@ def redis(call: Call, url: str | None, prefix: str | None, layout: str | None, *
     """Move the workspace to the Redis (or Valkey) server at URL.
 
     URL is redis://, rediss:// or unix://; without it the configured one. When all has been copied and
-    compared, the files go to archive/pre-redis/. Exit code 7 when a file is no text and was left out.
+    compared, the files go to archive/pre-redis/. Exit code 7 when a file is no text and was left out. With
+    --layout a key that somebody else made stays as it is (exit code 4).
     """
     if layout is not None:
         return _copy(call, _prefixed(url or _configured(call), prefix or ""), layout, **how)
@@ -74,9 +75,12 @@ def markdown(call: Call, dry_run: bool) -> int:
 def _copy(call: Call, url: str, layout: str, **how: bool) -> int:
     if any(how.values()):
         raise click.UsageError("--layout moves nothing: leave out --archive, --keep and --dry-run.")
-    counts = call.workspace().copy_plain(url, layout)
-    put(call, {"layout": layout, "counts": dict(counts)}, f"{said(counts)} copied")
-    return 0
+    found = call.workspace().copy_plain(url, layout)
+    facts = {"layout": layout, "counts": dict(found.counts), "left": list(found.left)}
+    put(call, facts, f"{said(found.counts)} copied")
+    for name in found.left:
+        notice(call, Conflict.code, f"left: somebody else made the key {name}", name=name)
+    return Conflict.exit_code if found.left else 0
 
 
 def _migrate(call: Call, place: str, **how: bool) -> int:

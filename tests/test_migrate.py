@@ -274,9 +274,12 @@ def test_places_that_are_none(project: Path, place: str) -> None:
         Workspace.migrate(place)
 
 
-def test_a_server_that_is_not_there_changes_nothing(project: Path) -> None:
+def test_a_server_that_is_not_there_changes_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = []
+    monkeypatch.setattr(MarkdownBackend, "close", lambda source: closed.append(source))
     with pytest.raises(BackendUnavailable):
         Workspace.migrate("unix:///nowhere/x?timeout=0.1")
+    assert len(closed) == 1
     with Workspace.open() as w:
         assert w.backend.name == "markdown"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
@@ -85,15 +86,18 @@ class Migration:
         self._keep = keep
         self._home = Home.of(state_folder(root))
         self._left = LeftBehind(root)
-        self._source = open_backend(self._lives(), config, root)
-        self._target = open_backend(place, config, root, elsewhere=True)
-        self._place = _whole(place)
-        if self._source.name == self._target.name == "redis" and not self._is_there():
-            raise UsageError(
-                f"the workspace lives on a server ({self._source.location}), and moves by way of its files",
-                hint="bring it back first: mdcoord migrate markdown",
-            )
-        self._transfer = Transfer(self._source, self._target, host, archive=self._archive, tell=tell)
+        with ExitStack() as opened:
+            self._source = opened.enter_context(open_backend(self._lives(), config, root))
+            self._target = opened.enter_context(open_backend(place, config, root, elsewhere=True))
+            self._place = _whole(place)
+            if self._source.name == self._target.name == "redis" and not self._is_there():
+                raise UsageError(
+                    f"the workspace lives on a server ({self._source.location}),"
+                    " and moves by way of its files",
+                    hint="bring it back first: mdcoord migrate markdown",
+                )
+            self._transfer = Transfer(self._source, self._target, host, archive=self._archive, tell=tell)
+            self._opened = opened.pop_all()
 
     def rehearse(self) -> Migrated:
         """What would be moved. Changes nothing. Raises AlreadyExists for a place that is somebody else's."""
@@ -136,8 +140,7 @@ class Migration:
 
     def close(self) -> None:
         """Let go of both stores."""
-        self._source.close()
-        self._target.close()
+        self._opened.close()
 
     def _lives(self) -> str:
         try:

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from mdcoord.backends.base import Backend, Event
 from mdcoord.errors import NotFound
 from mdcoord.formats.eventlog import identity_of
-from mdcoord.moving.prints import print_of
+from mdcoord.moving.prints import name_of, print_of
 from mdcoord.moving.stream import Place, Published
 
 _BATCH: Final = 500
@@ -48,7 +48,7 @@ class ChannelImport:
         self._taken: set[str] = set()
         for event in () if self._missing else self._history():
             self._known[print_of(event)] += 1
-            self._taken.add(identity_of(event.id))
+            self._taken.add(name_of(event))
         self._wanted: Counter[bytes] = Counter()
         self._archived: Counter[bytes] = Counter()
         self._batch: list[Event] = []
@@ -61,7 +61,7 @@ class ChannelImport:
         event, mark = published.event, print_of(published.event)
         if self._known[mark] > self._wanted[mark]:
             self._fates["same"] += 1
-        elif mark not in self._known and identity_of(event.id) in self._taken:
+        elif mark not in self._known and name_of(event) in self._taken:
             self._different.append(event.id)
             return
         else:
@@ -125,9 +125,9 @@ class ChannelImport:
         cursor = end = self._origin
         for event in self._history():
             mark = print_of(event)
-            if identity_of(event.id) in awaited:
+            if name_of(event) in awaited:
                 cursors.setdefault(event.id, cursor)
-                cursors.setdefault(identity_of(event.id), cursor)
+                cursors.setdefault(name_of(event), cursor)
             cursor = event.cursor
             if missing[mark]:
                 missing[mark] -= 1

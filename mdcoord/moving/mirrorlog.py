@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from mdcoord.backends.base import Backend, Event
 from mdcoord.errors import UsageError
-from mdcoord.formats.eventlog import identity_of, is_hand_id
+from mdcoord.formats.eventlog import is_hand_id
 from mdcoord.model import Value
+from mdcoord.moving.prints import name_of
 
 PLACES: Final = "mirror-log"
 """The topic of the memos, in the copy: for each channel `there` and `here`, the cursors up to which all is
@@ -39,8 +40,8 @@ class MirroredLog:
         note, there, here = self._since(self._folder.memo(PLACES, self._name), in_source, in_folder)
         sent, got = Counter(note.get("sent", ())), Counter(note.get("got", ()))
         fresh_there, fresh_here = _without(there, sent), _without(here, got)
-        fetched = _without(fresh_there, Counter(map(_identity, fresh_here)))
-        written = _without(fresh_here, Counter(map(_identity, fresh_there)))
+        fetched = _without(fresh_there, Counter(map(name_of, fresh_here)))
+        written = _without(fresh_here, Counter(map(name_of, fresh_there)))
         if written or not in_source:
             self._source.extend(self._name, self._with_texts(written))
         if fetched or not in_folder:
@@ -49,8 +50,8 @@ class MirroredLog:
             after = {
                 "there": there[-1].cursor if there else note.get("there"),
                 "here": here[-1].cursor if here else note.get("here"),
-                "sent": [*sent.elements(), *map(_identity, written)],
-                "got": [*got.elements(), *map(_identity, fetched)],
+                "sent": [*sent.elements(), *map(name_of, written)],
+                "got": [*got.elements(), *map(name_of, fetched)],
             }
             self._folder.keep(PLACES, self._name, lambda _: after)
         self._rotate()
@@ -77,8 +78,8 @@ class MirroredLog:
         """The events with their exact texts, which only the history tells."""
         if not any(is_hand_id(event.id) for event in events):
             return events
-        texts = {_identity(event): event.text for event in self._folder.history(self._name)}
-        return [event._replace(text=texts.get(_identity(event))) for event in events]
+        texts = {name_of(event): event.text for event in self._folder.history(self._name)}
+        return [event._replace(text=texts.get(name_of(event))) for event in events]
 
     def _rotate(self) -> None:
         """Archive in the copy what was archived in the workspace since."""
@@ -90,20 +91,16 @@ class MirroredLog:
 
 def is_noted(note: Value, event: Event) -> bool:
     """Whether by a memo an event of the copy is in the workspace, too."""
-    return bool(note) and (event.cursor == note["here"] or _identity(event) in note["got"])
+    return bool(note) and (event.cursor == note["here"] or name_of(event) in note["got"])
 
 
 def _without(events: Iterable[Event], known: Counter[str]) -> list[Event]:
     """The events that are not known; what is known is used up."""
     left = []
     for event in events:
-        name = _identity(event)
+        name = name_of(event)
         if known[name] > 0:
             known[name] -= 1
         else:
             left.append(event)
     return left
-
-
-def _identity(event: Event) -> str:
-    return identity_of(event.id)

@@ -10,9 +10,14 @@ from mdcoord.formats.eventlog import identity_of
 from mdcoord.model import Value
 
 
+def name_of(event: Event) -> str:
+    """What names an event in every store."""
+    return identity_of(event.id)
+
+
 def said(event: Event) -> list[Value]:
     """What an event is and says."""
-    return [identity_of(event.id), event.name, event.time, {**event.data}]
+    return [name_of(event), event.name, event.time, {**event.data}]
 
 
 def print_of(event: Event) -> bytes:

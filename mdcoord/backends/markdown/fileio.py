@@ -30,7 +30,6 @@ from mdcoord.backends.markdown.oserrors import not_durable, unavailable
 from mdcoord.backends.markdown.swap import Leftover, Swap, content, content_of, wait_for_writers
 from mdcoord.errors import BackendUnavailable, NotDurable
 
-DURABILITY: Final = ("full", "data", "none")
 MAX_BYTES: Final = 10 * 1024 * 1024
 """A larger file is refused before it is read."""
 

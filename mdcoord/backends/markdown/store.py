@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from mdcoord.backends.base import (
     Revise,
     Unreadable,
     archive_name,
+    archive_names,
     random_name,
 )
 from mdcoord.backends.markdown import flock
@@ -210,14 +211,12 @@ class MarkdownBackend(Backend):
         return name
 
     def _move(self, key: Key, folder: str) -> tuple[str, NotDurable | None]:
-        name, number = key.name, 0
+        names = archive_names(key)
         while True:
+            name = next(names)
             target = os.path.join(folder, name + ".md")
-            try:
+            with suppress(FileExistsError):
                 return name, noticing(partial(self._files.move, self._reader.path(key), target))
-            except FileExistsError:
-                number += 1
-                name = f"{key.name}.{number}"
 
     def restore(self, name: str) -> Record:
         self._prepare()

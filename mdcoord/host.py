@@ -94,6 +94,38 @@ class Host:
         return fields[0] not in "ZX" and (not started or _start_of(fields) in ("", started))
 
 
+class Elsewhere(Host):
+    """A machine that goes by a clock elsewhere: a subclass tells `now`, `uptime` and `boot`.
+
+    Processes and chance are the machine's.
+    """
+
+    def __init__(self, machine: Host) -> None:
+        self._machine = machine
+
+    def chance(self) -> float:
+        """A random number from 0 to below 1, for jitter."""
+        return self._machine.chance()
+
+    @cached_property
+    def name(self) -> str:
+        """The machine's name, for people."""
+        return self._machine.name
+
+    @cached_property
+    def processes(self) -> str:
+        """Names the set of process ids that this process sees."""
+        return self._machine.processes
+
+    def started(self, pid: int) -> str:
+        """When a process of this machine started."""
+        return self._machine.started(pid)
+
+    def alive(self, pid: int, started: str) -> bool:
+        """Whether a process of this machine still runs."""
+        return self._machine.alive(pid, started)
+
+
 @lru_cache(1)  # the pid tells a forked child from its parent
 def _own_start(pid: int) -> str:
     return _start_of(_stat(pid))

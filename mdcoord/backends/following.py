@@ -10,13 +10,13 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cached_property, wraps
+from functools import wraps
 from typing import Any, Final, TypeVar
 from weakref import WeakSet
 
 from mdcoord.backends.base import Backend, Changes, Event, Shelf
 from mdcoord.errors import BackendUnavailable, Moved
-from mdcoord.host import Host
+from mdcoord.host import Elsewhere, Host
 from mdcoord.model import Record
 from mdcoord.rules.readiness import OPEN, rank
 from mdcoord.rules.standing import IN_PROGRESS, status_of
@@ -248,12 +248,12 @@ class _Changes(Changes):
             self._ring()
 
 
-class _Clock(Host):
+class _Clock(Elsewhere):
     """The clock of the store where the workspace is now; the machine is the same everywhere."""
 
     def __init__(self, following: _Following, machine: Host) -> None:
+        super().__init__(machine)
         self._following = following
-        self._machine = machine
         self._of: Backend | None = None
         self._clock = machine
 
@@ -277,25 +277,3 @@ class _Clock(Host):
     def uptime(self) -> float:
         """Seconds on the clock that `boot` names."""
         return self.there.uptime()
-
-    def chance(self) -> float:
-        """A random number from 0 to below 1, for jitter."""
-        return self._machine.chance()
-
-    @cached_property
-    def name(self) -> str:
-        """The machine's name, for people."""
-        return self._machine.name
-
-    @cached_property
-    def processes(self) -> str:
-        """Names the set of process ids that this process sees."""
-        return self._machine.processes
-
-    def started(self, pid: int) -> str:
-        """When a process of this machine started."""
-        return self._machine.started(pid)
-
-    def alive(self, pid: int, started: str) -> bool:
-        """Whether a process of this machine still runs."""
-        return self._machine.alive(pid, started)

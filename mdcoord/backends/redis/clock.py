@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from mdcoord.backends.redis.link import Link
-from mdcoord.host import Host
+from mdcoord.host import Elsewhere, Host
 
 
-class ServerHost(Host):
+class ServerHost(Elsewhere):
     """A machine whose time is the server's, so that claims of other machines are measured like its own.
 
-    `boot` names the server's data, which live as long as its clock counts for them. Processes and chance are
-    the machine's.
+    `boot` names the server's data, which live as long as its clock counts for them.
     """
 
     def __init__(self, link: Link, data: str, machine: Host) -> None:
+        super().__init__(machine)
         self._link = link
-        self._machine = machine
         self.boot = f"redis-{data}"
 
     def now(self) -> float:
@@ -27,25 +24,3 @@ class ServerHost(Host):
     def uptime(self) -> float:
         """The same clock: it goes on when the server is started again."""
         return self._link.now()
-
-    def chance(self) -> float:
-        """A random number from 0 to below 1, for jitter."""
-        return self._machine.chance()
-
-    @cached_property
-    def name(self) -> str:
-        """The machine's name, for people."""
-        return self._machine.name
-
-    @cached_property
-    def processes(self) -> str:
-        """Names the set of process ids that this process sees."""
-        return self._machine.processes
-
-    def started(self, pid: int) -> str:
-        """When a process of this machine started."""
-        return self._machine.started(pid)
-
-    def alive(self, pid: int, started: str) -> bool:
-        """Whether a process of this machine still runs."""
-        return self._machine.alive(pid, started)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -214,9 +215,18 @@ def test_a_file_that_was_cut_off_is_not_begun(w: Workspace, tmp_path: Path) -> N
 
 def test_names_of_an_import_are_checked(w: Workspace) -> None:
     lines = [*w.export()]
+    channel, event, place = (
+        next(line for line in lines if f'"kind":"{kind}"' in line)
+        for kind in ("channel", "event", "consumer")
+    )
     for name in ("../../etc/passwd", "a/b", ""):
-        with pytest.raises(UsageError):
-            empty().import_([lines[0], lines[1].replace('"id":"train"', f'"id":"{name}"'), *lines[2:]])
+        document = lines[1].replace('"id":"train"', f'"id":"{name}"')
+        archived = lines[1].replace('"id":"train"', f'"id":"train","archived":"x{name}"')
+        others = [re.sub('"id":"[^"]*"', f'"id":"{name} "', line) for line in (channel, event, place)]
+        for wrong in (document, archived, *others):
+            with pytest.raises(InvalidDocument, match="line 2 of the input") as caught:
+                empty().import_([lines[0], wrong, *lines[1:]])
+            assert (caught.value.exit_code, caught.value.details["line"]) == (7, 2)
 
 
 def test_messages_that_came_in_are_seen(w: Workspace) -> None:

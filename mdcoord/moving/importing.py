@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Final
 
-from mdcoord.backends.base import Backend, Copy, archive_name
-from mdcoord.errors import BackendUnavailable, InvalidDocument, InvalidName, NotFound
+from mdcoord.backends.base import Backend, Copy
+from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound
 from mdcoord.host import Host
-from mdcoord.model import Key, Value
+from mdcoord.model import Value
 from mdcoord.moving.importevents import ChannelImport, Fate, Places
 from mdcoord.moving.stream import Channel, End, Header, Line, Place, Published, kind_of, parse, version_of
 from mdcoord.rules.leases import Lease, carried
@@ -82,7 +82,7 @@ class Import:
         try:
             for item in _checked(lines, where):
                 self._take(item)
-        except (InvalidDocument, InvalidName):
+        except InvalidDocument:
             self._end()
             raise
         self._end()
@@ -140,11 +140,8 @@ class _Documents:
         self._made: set[str] = set()
 
     def add(self, copy: Copy) -> None:
-        """Take one document. Raises InvalidName."""
-        key = Key.of(*copy.key)
-        if copy.archived:
-            archive_name(key, copy.archived)
-        self._batch.append(replace(copy, key=key))
+        """Take one document."""
+        self._batch.append(copy)
         if len(self._batch) >= _BATCH:
             self._flush()
 

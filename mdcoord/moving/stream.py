@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-from mdcoord.backends.base import Copy, Event
-from mdcoord.errors import InvalidDocument
-from mdcoord.model import KINDS, Key, Value
+from mdcoord.backends.base import Copy, Event, archive_name
+from mdcoord.errors import InvalidDocument, InvalidName
+from mdcoord.formats.eventlog import channel_name, check_id
+from mdcoord.model import KINDS, Key, Value, normalise_name
 from mdcoord.rules.leases import Lease
 
 FORMAT: Final = "mdcoord/export/1"
@@ -159,14 +160,20 @@ def parse(line: str | bytes, where: str, number: int) -> Line:
         if facts.get("end") is True:
             return End({str(name): int(count) for name, count in facts["counts"].items()})
         return _item(facts)
+    except InvalidName as error:
+        raise _no_line(where, number, error.message) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         wrong = f"{type(error).__name__}: {error}" if isinstance(error, json.JSONDecodeError) else repr(error)
-        raise InvalidDocument(
-            f"line {number} of {where} is no line of an export ({wrong[:120]})",
-            hint="export anew; what was imported already is passed over the next time",
-            path=where,
-            line=number,
-        ) from error
+        raise _no_line(where, number, wrong) from error
+
+
+def _no_line(where: str, number: int, wrong: str) -> InvalidDocument:
+    return InvalidDocument(
+        f"line {number} of {where} is no line of an export ({wrong[:120]})",
+        hint="export anew; what was imported already is passed over the next time",
+        path=where,
+        line=number,
+    )
 
 
 def _header(facts: Mapping[str, Any]) -> Header:
@@ -186,21 +193,32 @@ def _item(facts: Mapping[str, Any]) -> Line:
     kind, name = facts["kind"], _text(facts, "id")
     if kind == "event":
         text = _text(facts, "text") if "text" in facts else None
-        event = Event(name, _text(facts, "name"), _text(facts, "time"), {**facts["data"]}, text=text)
-        return Published(_text(facts, "channel"), event, facts.get("archived") is True)
+        event = Event(
+            name if text else check_id(name),
+            _text(facts, "name"),
+            _text(facts, "time"),
+            {**facts["data"]},
+            text=text,
+        )
+        return Published(_channel(facts, "channel"), event, facts.get("archived") is True)
     if kind == "channel":
-        return Channel(name)
+        return Channel(_channel(facts, "id"))
     if kind == "consumer":
         following = _text(facts, "next") if facts["next"] is not None else None
-        return Place(_text(facts, "channel"), name, following, facts.get("updated_at"))
+        return Place(_channel(facts, "channel"), normalise_name(name), following, facts.get("updated_at"))
     if kind not in DOCUMENTS:
         raise ValueError(f"there is no kind {kind!r}")
     text = _text(facts, "text")
     if facts.get("version", version_of(text)) != version_of(text):
         raise ValueError("its text is not the one that was exported")
     lease = Lease.from_dict(facts["lease"]) if facts.get("lease") else None
-    archived = _text(facts, "archived") if "archived" in facts else ""
-    return Copy(Key(kind, name), text, facts.get("fields"), lease, archived)
+    key = Key.of(kind, name)
+    archived = archive_name(key, _text(facts, "archived")) if facts.get("archived", "") != "" else ""
+    return Copy(key, text, facts.get("fields"), lease, archived)
+
+
+def _channel(facts: Mapping[str, Any], name: str) -> str:
+    return channel_name(_text(facts, name))
 
 
 def _text(facts: Mapping[str, Any], name: str) -> str:

@@ -28,6 +28,7 @@ TIME = "2026-01-31T09:30:00.000Z"
 def store(tmp_path: Path) -> MarkdownBackend:
     store = opened(tmp_path)
     store.create("task", {"title": "x", "n": 0}, name="one")
+    store.archive(store.create("task", {"title": "done"}, name="old").key)
     store.append("work", "begun", {}, time=TIME)
     store.keep("notes", "mine", lambda _: 1)
     return store
@@ -64,7 +65,7 @@ WRITES: dict[str, Callable[[MarkdownBackend], Any]] = {
     "lease only": lambda store: store.write(TASK, Change(lease=None)),
     "delete": lambda store: store.delete(TASK),
     "archive": lambda store: store.archive(TASK),
-    "restore": lambda store: store.restore("task-one"),
+    "restore": lambda store: store.restore("task-old"),
     "append": lambda store: store.append("work", "more", {}, time=TIME),
     "append first": lambda store: store.append("new", "more", {}, time=TIME),
     "extend": lambda store: store.extend("work", []),

@@ -238,6 +238,7 @@ class MarkdownBackend(Backend):
             raise problem
         return Found(raw, version_of(raw), draft, state).record(key, path)
 
+    @here
     def _archived_key(self, name: str) -> Key:
         """The document that a name in the archive belongs to. Raises NotFound, InvalidName."""
         folder = self._archive_folder()

@@ -249,6 +249,20 @@ def test_what_is_no_place_makes_nothing_and_tells_no_password(project: Path) -> 
             do(backend="sqlite")
 
 
+def test_a_server_that_refuses_is_not_remembered(project: Path) -> None:
+    own = Server(some_binary(), "--requirepass", "right")
+    try:
+        with pytest.raises(BackendUnavailable, match="refused"):
+            Workspace.create(backend=f"unix://:wrong@{own.socket}")
+        with pytest.raises(UsageError, match="unexpected keyword argument 'prefx'"):
+            Workspace.create(backend=f"unix://:right@{own.socket}?prefx=team:")
+        assert not HERE.exists()
+        with Workspace.create(backend=f"unix://:right@{own.socket}") as w:
+            assert w.backend.name == "redis"
+    finally:
+        own.close()
+
+
 def test_no_fall_back_where_a_workspace_lives_in_redis(project: Path, closed: str) -> None:
     own = Server(some_binary())
     with Workspace.create(backend=own.url("gone:")) as w:

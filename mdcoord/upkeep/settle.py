@@ -12,7 +12,7 @@ from typing import Final
 
 from mdcoord.backends.detect import Choice, choose
 from mdcoord.backends.markdown.home import HERE, Home
-from mdcoord.backends.opening import kept_in_files, mode_of, no_place
+from mdcoord.backends.opening import kept_in_files, mode_of, no_place, open_backend
 from mdcoord.config import Config
 from mdcoord.errors import AlreadyExists
 from mdcoord.layout import state_folder
@@ -32,7 +32,10 @@ def settled(root: Path, asked: str | None, config: Config, environ: Mapping[str,
     lives = Home.of(state_folder(root)).place()
     wanted = mode_of(asked or "")
     if not lives and not (root.is_dir() and (asked is None or kept_in_files(root, wanted))):
-        return choose(asked, config, environ)
+        choice = choose(asked, config, environ)
+        if choice.mode == "redis":
+            open_backend(choice.place, config, root).close()  # one that refuses us is not remembered
+        return choice
     mode = mode_of(lives or HERE)
     if asked not in (None, "auto") and wanted != mode:
         raise AlreadyExists(

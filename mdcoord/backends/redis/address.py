@@ -51,20 +51,20 @@ def parse_address(url: str, environ: Mapping[str, str]) -> Address:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise _wrong(str(error)) from None
+        raise wrong(str(error)) from None
     if parts.scheme not in SCHEMES:
-        raise _wrong(f"it does not begin with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}")
+        raise wrong(f"it does not begin with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}")
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     prefix, timeout = query.pop("prefix", ""), _seconds(query.pop("timeout", None))
     if not prefix.isprintable():
-        raise _wrong("its prefix is not printable")
+        raise wrong("its prefix is not printable")
     database = parts.path.strip("/") if parts.scheme != "unix" else ""
     if not database and "db" not in query:
         database = environ.get("REDIS_DB", "") or "0"
     if database:
         query["db"] = database
     if not query["db"].isdecimal():
-        raise _wrong(f"{query['db'][:40]!r} is no number of a database")
+        raise wrong(f"{query['db'][:40]!r} is no number of a database")
     if parts.scheme == "unix":
         place, path = parts.netloc.rpartition("@")[2], parts.path
     else:
@@ -84,12 +84,12 @@ def _seconds(text: str | None) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= LONGEST:
-        raise _wrong(f"its timeout is not between 0 and {LONGEST:g} seconds")
+        raise wrong(f"its timeout is not between 0 and {LONGEST:g} seconds")
     return seconds
 
 
-def _wrong(reason: str) -> UsageError:
-    # The URL itself is not shown: it may hold a password.
+def wrong(reason: str) -> UsageError:
+    """The error for a URL that cannot be used; it is not shown, as it may hold a password."""
     return UsageError(
         f"the URL of Redis is wrong: {reason}", hint="write it like redis://localhost:6379/0?prefix=team:"
     )

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mdcoord.backends.base import moved_to
-from mdcoord.backends.redis.address import Address
+from mdcoord.backends.redis.address import Address, wrong
 from mdcoord.errors import BackendUnavailable, Busy
 
 try:
@@ -91,12 +91,8 @@ class Link:
         self.address = address
         self.away = ""
         self._uptime = uptime
-        self._options: dict[str, Any] = {
-            **parse_url(address.url),  # type: ignore[no-untyped-call]
-            "protocol": 2,
-            "retry": Retry(NoBackoff(), 0),
-        }
-        self._kind = self._options.pop("connection_class", redis.Connection)
+        self._kind, self._options = _understood(address)
+        self._options |= {"protocol": 2, "retry": Retry(NoBackoff(), 0)}
         self._home: dict[str, Any] = {
             name: self._options[name] for name in ("host", "port") if name in self._options
         }
@@ -279,6 +275,17 @@ def _packed(connection: Any, commands: Sequence[Command]) -> list[bytes]:
         return list(connection.pack_commands(commands))
     # redis-py would look at the type of every word before; ours are of types that can be packed.
     return [b"".join(_pack(tuple(command)) for command in commands)]  # type: ignore[arg-type]
+
+
+def _understood(address: Address) -> tuple[Any, dict[str, Any]]:
+    """The kind of connection that an address means to redis-py, and its options. Raises UsageError."""
+    try:
+        options: dict[str, Any] = parse_url(address.url)  # type: ignore[no-untyped-call]
+        kind = options.pop("connection_class", redis.Connection)
+        kind(**options)  # refuses what it does not know
+    except (TypeError, ValueError, faults.RedisError) as error:
+        raise wrong(str(error).rpartition("() ")[2].removesuffix(".")) from None
+    return kind, options
 
 
 def _hint(error: Exception) -> str:

@@ -14,8 +14,10 @@ import pytest
 from mdcoord.backends.base import Backend
 from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.memory import MemoryBackend
+from mdcoord.backends.taskqueue.entry import Wanted, wanted_for, wanted_gone
 from mdcoord.errors import InvalidDocument, NotFound, UsageError
 from mdcoord.formats.foreign.found import plain_name, stamp, status_of
+from mdcoord.model import Key
 from mdcoord.moving.importing import Imported
 from mdcoord.workspace import Workspace
 
@@ -276,6 +278,41 @@ def test_taskqueue(w: Workspace, tmp_path: Path) -> None:
     assert "use grep" in w.tasks.get("1").body
     project = w.progress.get("proj-1")
     assert (project["title"], project["taskqueue"]["projectPlan"]) == ("Build it", "1. plan")
+
+
+def test_what_mdcoord_wrote_to_taskqueue_comes_in_as_it_was(w: Workspace, tmp_path: Path) -> None:
+    def task(number: int, wanted: Wanted, **rest: Any) -> dict[str, Any]:
+        shown = wanted.shown
+        said = {"title": shown.title, "status": shown.status, "description": wanted.description(shown.status)}
+        return {"id": f"task-{number}", **said, **rest}
+
+    texts = {
+        name: f"---\ntask_id: {name}  # mine\ntitle: T\nstatus: pending\nmore: [1,  2]\n---\n\nFor {name}.\n"
+        for name in ("train", "evaluate", "gone")
+    }
+    fields = {"title": "T", "status": "pending"}
+    train, evaluate, gone = (wanted_for(Key("task", name), text, fields) for name, text in texts.items())
+    tasks = [
+        task(1, train._replace(text="old")),
+        task(2, train),
+        task(3, evaluate, title="Changed there"),
+        task(4, gone),
+        task(5, wanted_gone(Key("task", "gone"))),
+        {"id": "task-6", "title": "Theirs", "description": "words", "status": "not started"},
+    ]
+    file = tmp_path / "tasks.json"
+    file.write_text(json.dumps({"projects": [{"projectId": "p", "tasks": tasks}]}))
+    assert w.import_(file, tool="taskqueue", dry_run=True).new == {"progress": 1, "task": 3}
+    found = w.import_(file, tool="taskqueue")
+    assert (found.new, found.lost, found.left_out) == ({"progress": 1, "task": 3}, (), ())
+    assert found.remarks == {"task of a document that was removed, or has a later one": 3}
+    assert w.backend.text(Key("task", "train")) == texts["train"]
+    assert w.backend.text(Key("task", "evaluate")) == texts["evaluate"].replace(
+        "title: T", "title: Changed there"
+    )
+    assert w.import_(file, tool="taskqueue").same == {"progress": 1, "task": 3}
+    w.tasks.update("train", {"note": "x"})
+    assert w.import_(file, tool="taskqueue").different == ("task-train",)
 
 
 def test_plain_lines(w: Workspace, tmp_path: Path) -> None:

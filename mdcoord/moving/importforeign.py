@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Final
 
-from mdcoord.backends.base import Backend
+from mdcoord.backends.base import Backend, Copy
 from mdcoord.errors import AlreadyExists, InvalidDocument, InvalidName, NotFound, UsageError
 from mdcoord.formats.foreign.found import Found, Remark, Unusable, plain_name
 from mdcoord.host import Host
@@ -36,6 +36,7 @@ class ForeignImport:
         self._left_out: list[str] = []
         self._remarks: Counter[str] = Counter()
         self._made: dict[Key, Mapping[str, Value]] = {}
+        self._texts: dict[Key, str] = {}
 
     def run(self, records: Iterable[Found | Unusable | Remark]) -> Imported:
         """Import all records."""
@@ -49,7 +50,10 @@ class ForeignImport:
                 self._left_out.append(f"{record.where}: {record.why}")
         names = _Names(found)
         for one in found:
-            self._import(one, names)
+            if one.text is None:
+                self._import(one, names)
+            else:
+                self._import_text(Copy(Key(one.kind, one.id), one.text, one.fields))
         return Imported(
             dict(self._fates["new"]),
             dict(self._fates["same"]),
@@ -79,6 +83,16 @@ class ForeignImport:
             missing = ["dependency on a task that is not there"] * len(names.missing(found))
             self._remarks.update([*found.remarks, *missing])
 
+    def _import_text(self, copy: Copy) -> None:
+        made = not self._dry_run and all(self._backend.put_all([copy]))
+        if made or (self._dry_run and not self._backend.exists(copy.key)):
+            self._fates["new"][copy.key.kind] += 1
+            self._texts[copy.key] = copy.text
+        elif self._text(copy.key) == copy.text:
+            self._fates["same"][copy.key.kind] += 1
+        else:
+            self._different.append(copy.key.name)
+
     def _fate(self, key: Key, fields: Mapping[str, Value], body: str) -> str:
         there = key in self._made or self._backend.exists(key)
         if not there and not self._dry_run:
@@ -97,6 +111,15 @@ class ForeignImport:
             for key, fields in self._made.items():
                 if self._origin(key) != fields[ORIGIN]:
                     yield key.name
+            for key, text in self._texts.items():
+                if self._text(key) != text:
+                    yield key.name
+
+    def _text(self, key: Key) -> str | None:
+        try:
+            return self._backend.text(key)
+        except (InvalidDocument, NotFound):
+            return None
 
     def _origin(self, key: Key) -> Value:
         try:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from mdcoord.backends.taskqueue.entry import draft_of, entries, entry_of
+from mdcoord.backends.taskqueue.queue import Task
 from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound, UsageError
 from mdcoord.formats.document import decode
 from mdcoord.formats.foreign import backlog, beads, taskqueue, tasks
 from mdcoord.formats.foreign.found import Found, Remark, Unusable
+from mdcoord.formats.revise import Scribe
+from mdcoord.formats.templating import Templates
 
 Records = Iterator[Found | Unusable | Remark]
 
@@ -49,7 +53,7 @@ def read_taskqueue(file: str) -> Records:
         raise InvalidDocument(
             f"{file} is no JSON: {error}", hint="name TaskQueue's tasks.json", path=file
         ) from None
-    return taskqueue.read_projects(raw, file)
+    return taskqueue.read_projects(raw, file, _own)
 
 
 def read_tasks(file: str) -> Records:
@@ -74,6 +78,24 @@ def records_of(tool: str, source: str) -> Records:
     if tool not in READERS:
         raise UsageError(f"there is no import from {tool!r}", hint="one of " + ", ".join(READERS))
     return READERS[tool](source)
+
+
+def _own(tasks: Sequence[Task]) -> dict[str, Found | Remark | Unusable]:
+    """The tasks of a project that mdcoord wrote: the documents in their blocks."""
+    found: dict[str, Found | Remark | Unusable] = {}
+    latest, scribe = entries(tasks), Scribe(Templates())
+    for entry in map(entry_of, tasks):
+        if entry.header is None:
+            continue
+        if entry.key not in latest or latest[entry.key].id != entry.id:
+            found[entry.id] = Remark("task of a document that was removed, or has a later one", 1)
+            continue
+        try:
+            draft = draft_of(entry, scribe, entry.id)
+            found[entry.id] = Found("task", entry.key.id, draft.fields, text=draft.text)
+        except InvalidDocument as error:
+            found[entry.id] = Unusable(entry.id, error.message)
+    return found
 
 
 def _places(folder: str) -> Iterator[Path]:

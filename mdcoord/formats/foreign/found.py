@@ -41,7 +41,7 @@ class Found:
     """A document in the making. `id` and the ids in `depends_on` and `parent` are those of the other program.
 
     `kept` is what of the original is not said in our fields, or not fully. `remarks` say in a phrase each
-    what has no equivalent here.
+    what has no equivalent here. With a `text` it is a document of mdcoord, which is this text.
     """
 
     kind: str
@@ -52,6 +52,7 @@ class Found:
     parent: str | None = None
     kept: Mapping[str, Value] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from mdcoord.formats.foreign.found import Found, Unusable, filled, status_of
+from mdcoord.formats.foreign.found import Found, Remark, Unusable, filled, status_of
 from mdcoord.model import Value
 
 _PROJECT_SAID: Final = frozenset(["projectId", "tasks", "initialPrompt"])
 _TASK_SAID: Final = frozenset(["title", "description", "completedDetails"])
 
 
-def read_projects(raw: Any, where: str) -> Iterator[Found | Unusable]:
+Own = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Found | Remark | Unusable]]
+"""Finds among the tasks of a project those that mdcoord wrote; by the ids there, what they are."""
+
+
+def read_projects(raw: Any, where: str, own: Own) -> Iterator[Found | Remark | Unusable]:
     """The tasks of a file, and a progress document for each project."""
     projects = raw.get("projects") if isinstance(raw, Mapping) else None
     if not isinstance(projects, list):
@@ -24,8 +28,13 @@ def read_projects(raw: Any, where: str) -> Iterator[Found | Unusable]:
             continue
         yield _project(project)
         tasks = project.get("tasks")
-        for task in tasks if isinstance(tasks, list) else ():
-            yield _task(task, project["projectId"], where)
+        tasks = tasks if isinstance(tasks, list) else []
+        ours = own([*filter(_is_task, tasks)])
+        for task in tasks:
+            if _is_task(task):
+                yield ours.get(task["id"]) or _task(task, project["projectId"])
+            else:
+                yield Unusable(where, f"a task of {project['projectId']} without an id and a title")
 
 
 def _project(raw: Mapping[str, Any]) -> Found:
@@ -39,9 +48,11 @@ def _project(raw: Mapping[str, Any]) -> Found:
     return Found("progress", raw["projectId"], fields, "\n".join(texts), kept=filled(kept))
 
 
-def _task(raw: Any, project: str, where: str) -> Found | Unusable:
-    if not isinstance(raw, Mapping) or not isinstance(raw.get("id"), str) or not raw.get("title"):
-        return Unusable(where, f"a task of {project} without an id and a title")
+def _is_task(raw: Any) -> bool:
+    return isinstance(raw, Mapping) and isinstance(raw.get("id"), str) and bool(raw.get("title"))
+
+
+def _task(raw: Mapping[str, Any], project: str) -> Found:
     status, remarks = status_of(raw.get("status"), None)
     if status == "completed" and raw.get("approved") is not True:
         remarks = (*remarks, "done but not approved: taken as completed")

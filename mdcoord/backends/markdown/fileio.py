@@ -52,10 +52,10 @@ _written: WeakSet[io.FileIO] = WeakSet()
 
 
 class FileIO:
-    """File operations of one workspace: `root` holds the documents, `state` the locks and what is never
-    in git.
+    """File operations of one workspace.
 
-    `writable` is asked by whoever has got a lock; while it says no, the lock is let go and waited for.
+    `root` holds the documents, `state` the locks and what is never in git. `writable` is asked by whoever has
+    got a lock; while it says no, the lock is let go and waited for.
     """
 
     def __init__(self, root: str, state: str, durability: str = "full") -> None:
@@ -136,9 +136,7 @@ class FileIO:
             return swap.run(expected, partial(self._sync_folder, path))
 
     def marked(self, path: str) -> str:
-        """The version that the tool wrote to this file, as far as the file still tells; its content may
-        differ.
-        """
+        """The version that the tool wrote to this file, if it still tells; its content may differ."""
         try:
             return os.getxattr(path, _MARK, follow_symlinks=False).decode("ascii", "replace")
         except (OSError, AttributeError):
@@ -172,8 +170,9 @@ class FileIO:
             raise problem
 
     def replace(self, path: str, data: bytes, *, sync: bool = True, private: bool = False) -> None:
-        """Put a file in place of another, whatever that contains: for files that only the tool writes,
-        under its lock. A `private` one is for its owner's eyes.
+        """Put a file in place of another, whatever that contains.
+
+        For files that only the tool writes, under its lock. A `private` one is for its owner's eyes.
         """
         temp = self.temporary(path)
         with translated(path):
@@ -276,9 +275,7 @@ class FileIO:
         sync: bool = True,
         mode: int = 0o666,
     ) -> None:
-        """Write `data` to a new temporary file, with the mode, owner and attributes of `like` if that
-        exists.
-        """
+        """Write `data` to a new temporary file, with mode, owner and attributes of `like` if it exists."""
         try:
             with _writing(temp, _TEMP, mode) as descriptor:
                 _write_all(descriptor, data)
@@ -341,9 +338,7 @@ class FileIO:
 
 
 class translated:
-    """Turns the system's errors into ours; names that exist or not stay FileExistsError and
-    FileNotFoundError.
-    """
+    """Turns the system's errors into ours, but for FileExistsError and FileNotFoundError."""
 
     __slots__ = ("_path",)
 

@@ -24,15 +24,11 @@ _PAUSE: Final = 0.005
 
 
 class Leftover(Exception):
-    """A temporary file is where ours should go, or holds a save that was caught; its path is the
-    argument.
-    """
+    """A temporary file (the argument) is where ours should go, or holds a save that was caught."""
 
 
 class Swap:
-    """One replacement: the prepared file `temp` with the content `data` goes to `path`; `spare` gives a free
-    name.
-    """
+    """One replacement: the file `temp` with the content `data` goes to `path`; `spare` gives a free name."""
 
     __slots__ = ("_linked", "data", "path", "spare", "temp")
 

@@ -233,9 +233,7 @@ class Writer:
         return Found(data, version, draft, state).record(key, path)
 
     def _absorb_leftovers(self, key: Key, lock: Lock) -> None:
-        """Deal with temporary files of killed writers: what may be somebody's save is merged, not
-        dropped.
-        """
+        """Deal with temporary files of killed writers: what may be a save is merged, not dropped."""
         for temp in self._leftovers(key):
             self._absorb(key, temp, lock)
 

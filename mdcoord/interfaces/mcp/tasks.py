@@ -76,8 +76,9 @@ def coord_update_task(
     fields: Annotated[dict[str, Any] | None, about("Set any fields; dotted names nest")] = None,
     retry: Annotated[bool, about("Make an ended task pending again")] = False,
 ) -> Answer:
-    """Note progress, a log line or facts on a task you hold; with id alone a heartbeat. `accept`, `fields`
-    and `retry` need no claim.
+    """Note progress, a log line or facts on a task you hold; with id alone a heartbeat.
+
+    `accept`, `fields` and `retry` need no claim.
     """
     tasks = session.workspace.tasks
     if retry:
@@ -106,9 +107,7 @@ def coord_complete_task(
     error: Annotated[str | None, about("Why, with failed or released")] = None,
     lacks: Annotated[list[str] | None, about("What you cannot do, with released")] = None,
 ) -> Answer:
-    """End a task you hold: completed; failed (tried again, dead after its last attempt); or released, as it
-    was.
-    """
+    """End a task you hold: completed; failed (tried again, dead after its last attempt); or released."""
     if outcome == "failed" and not error:
         raise UsageError("a failure needs an error", hint="say in `error` what went wrong")
     claim = session.mine(id)

@@ -65,7 +65,7 @@ def fill(folder: Path, tasks: int) -> None:
 
 def timed(command: list[str], env: dict[str, str]) -> tuple[float, str]:
     begun = time.perf_counter()
-    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     return (time.perf_counter() - begun) * 1000, done.stdout
 
 

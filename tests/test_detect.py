@@ -15,13 +15,16 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from redis import Redis
 from redis_servers import Server, some_binary
 from taskqueue_peer import STANDIN
 
 from mdcoord.backends.detect import Choice, choose
+from mdcoord.backends.markdown.home import Home
 from mdcoord.config import Config, config_of
 from mdcoord.errors import AlreadyExists, BackendUnavailable, ConfigError, UsageError
 from mdcoord.interfaces.cli.app import cli
+from mdcoord.layout import state_folder
 from mdcoord.workspace import Workspace
 
 HERE = Path(".claude/coordination")
@@ -259,6 +262,31 @@ def test_a_server_that_refuses_is_not_remembered(project: Path) -> None:
         assert not HERE.exists()
         with Workspace.create(backend=f"unix://:right@{own.socket}") as w:
             assert w.backend.name == "redis"
+    finally:
+        own.close()
+
+
+def test_a_password_that_was_changed(project: Path) -> None:
+    own = Server(some_binary(), "--requirepass", "old")
+    old, new = (f"unix://:{secret}@{own.socket}" for secret in ("old", "new"))
+    try:
+        Workspace.create().close()
+        Workspace.migrate(old)
+        with Workspace.open() as w:
+            w.tasks.create("Train", id="train")
+            with Redis(unix_socket_path=str(own.socket), password="old") as client:
+                client.config_set("requirepass", "new")
+        for do in (Workspace.open, lambda: Workspace.create(backend=old)):
+            with pytest.raises(BackendUnavailable, match="refused") as caught:
+                do()
+            assert "mdcoord init --backend URL" in caught.value.hint
+        since = Home.of(state_folder(HERE)).since()
+        Workspace.create(backend=new).close()
+        with Workspace.open() as w:
+            assert w.tasks.get("train").title == "Train"
+        assert since == Home.of(state_folder(HERE)).since() > 0
+        with pytest.raises(AlreadyExists, match=r"lives in unix://.*/0 already"):
+            Workspace.create(backend=f"{new}?db=3")
     finally:
         own.close()
 

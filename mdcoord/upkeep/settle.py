@@ -12,7 +12,7 @@ from typing import Final
 
 from mdcoord.backends.detect import Choice, choose
 from mdcoord.backends.markdown.home import HERE, Home
-from mdcoord.backends.opening import kept_in_files, mode_of, no_place, open_backend
+from mdcoord.backends.opening import is_address, kept_in_files, mode_of, no_place, open_backend
 from mdcoord.config import Config
 from mdcoord.errors import AlreadyExists
 from mdcoord.layout import state_folder
@@ -32,16 +32,34 @@ def settled(root: Path, asked: str | None, config: Config, environ: Mapping[str,
     lives = Home.of(state_folder(root)).place()
     wanted = mode_of(asked or "")
     if not lives and not (root.is_dir() and (asked is None or kept_in_files(root, wanted))):
-        choice = choose(asked, config, environ)
-        if choice.mode == "redis":
-            open_backend(choice.place, config, root).close()  # one that refuses us is not remembered
-        return choice
+        return _checked(choose(asked, config, environ), root, config)
     mode = mode_of(lives or HERE)
     if asked not in (None, "auto") and wanted != mode:
         raise AlreadyExists(
             f"the workspace in {root} lives in {mode} already", hint=moving(mode or HERE), path=str(root)
         )
-    return None
+    if asked is None or mode != "redis" or not is_address(asked) or not _differs(root, asked, lives, environ):
+        return None
+    return _checked(choose(asked, config, environ), root, config)
+
+
+def _differs(root: Path, asked: str, lives: str, environ: Mapping[str, str]) -> bool:
+    """Whether this address of the server where a workspace lives is new, as one with another password."""
+    from mdcoord.backends.redis.address import parse_address
+
+    new, old = (parse_address(url, environ) for url in (asked, lives))
+    if new.shown != old.shown:
+        raise AlreadyExists(
+            f"the workspace in {root} lives in {old.shown} already", hint=moving("redis"), path=str(root)
+        )
+    return new.place != old.place
+
+
+def _checked(choice: Choice, root: Path, config: Config) -> Choice:
+    """The choice, when the server is no Redis that refuses us: that must not be remembered."""
+    if choice.mode == "redis":
+        open_backend(choice.place, config, root).close()
+    return choice
 
 
 def remember(root: Path, choice: Choice, config: Config) -> list[Path]:

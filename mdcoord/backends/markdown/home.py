@@ -78,7 +78,7 @@ class Home:
 
     def remember(self, place: str, reason: str = "") -> None:
         """Say where the workspace lives from now on, and why. Raises BackendUnavailable, NotDurable."""
-        self._say(Said(place, reason))
+        self._say(Said(place, reason, since=self._look().since if place != self._name else 0))
 
     def alone(self) -> Lock:
         """The lock of who moves or mirrors the workspace, from the first copy on. Raises Busy at once."""

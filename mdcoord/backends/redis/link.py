@@ -290,7 +290,10 @@ def _understood(address: Address) -> tuple[Any, dict[str, Any]]:
 
 def _hint(error: Exception) -> str:
     if isinstance(error, faults.AuthenticationError | faults.AuthorizationError):
-        return "give the user and the password in its URL: redis://user:password@host:port/0"
+        return (
+            "give the user and the password in its URL, redis://user:password@host:port/0; "
+            "`mdcoord init --backend URL` changes those of a workspace"
+        )
     if isinstance(error, faults.NoPermissionError):
         return "let its user do this: `ACL LOG` on the server says what was refused"
     return "see its log, its memory and its disk, then try again"

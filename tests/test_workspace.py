@@ -318,6 +318,19 @@ def test_status(w: Workspace, host: FakeHost) -> None:
     assert found["channels"] == ["agent"]
 
 
+def test_a_task_that_ends_while_status_looks_lacks_no_claim(
+    w: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        w.tasks.create(name, id=name)
+    w.tasks.update("b", {"status": "in_progress", "assigned_agent": "ada"})
+    with w.tasks.claim("a", heartbeat=False) as claim:
+        before = w.tasks.list()
+        claim.complete()
+    monkeypatch.setattr(w.tasks, "list", lambda: before)
+    assert [claim["task_id"] for claim in w.status()["claims"]] == ["b"]
+
+
 # -- upkeep
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from mdcoord.backends.base import Backend
+from mdcoord.errors import InvalidDocument, NotFound
 from mdcoord.host import Host
 from mdcoord.model import KINDS, Value
 from mdcoord.records import Agent, Task
@@ -33,7 +34,12 @@ def overview(
         "tasks": _tally(task.status for task in tasks),
         "ready": ready,
         "agents": [_agent(agent) for agent in agents],
-        "claims": [_claim(backend, host, rules, task) for task in tasks if task.status == IN_PROGRESS],
+        "claims": [
+            claim
+            for task in tasks
+            if task.status == IN_PROGRESS
+            if (claim := _claim(backend, host, rules, task))["session"] or _goes_on(backend, task)
+        ],
         "waiting": _waiting(tasks, why, blocked=ready > 0),
         "dead": [task.id for task in tasks if task.status == "dead"],
         "stale": [record.key.name for record in (*tasks, *agents) if record["_stale"]],
@@ -72,6 +78,14 @@ def _claim(backend: Backend, host: Host, rules: Rules, task: Task) -> dict[str, 
         "expires_at": holder.expires_at if holder and holder.session else None,
         "over": now.ended,
     }
+
+
+def _goes_on(backend: Backend, task: Task) -> bool:
+    """Whether a task without a claim is in progress: it may have ended since it was listed."""
+    try:
+        return bool(backend.read(task.key).get("status") == IN_PROGRESS)
+    except (InvalidDocument, NotFound):
+        return False
 
 
 def _waiting(tasks: Sequence[Task], why: Why, *, blocked: bool) -> list[Value]:

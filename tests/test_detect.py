@@ -354,6 +354,14 @@ def test_a_clone_goes_where_the_configuration_says(project: Path, server: Server
     )
 
 
+def test_a_clone_joins_no_server_that_nobody_named(project: Path) -> None:
+    HERE.mkdir(parents=True)
+    Path(".claude/workflow-config.yml").write_text("coordination:\n  mode: redis\n")
+    with pytest.raises(BackendUnavailable, match="nothing says on which server") as raised:
+        Workspace.open()
+    assert "mdcoord init --backend redis://" in raised.value.hint
+
+
 def test_a_clone_runs_no_command_that_nobody_has_agreed_to(project: Path) -> None:
     HERE.mkdir(parents=True)
     (HERE / "agent-ada.md").write_text("---\nagent_id: ada\n---\n")

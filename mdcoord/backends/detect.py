@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mdcoord.backends.opening import is_address, mode_of, redis_url
+from mdcoord.backends.opening import is_address, mode_of, names_redis, redis_url
 from mdcoord.config import Config
 from mdcoord.config.kinds import OFF
 from mdcoord.errors import BackendUnavailable
@@ -94,7 +94,7 @@ def _named(mode: str, config: Config, environ: Mapping[str, str]) -> bool:
     """Whether the configuration or the environment says where such a server is."""
     if mode == "taskqueue":
         return config.taskqueue_command not in (None, OFF)
-    return config.origin("redis_url") != "default" or any(map(environ.get, ("REDIS_URL", "REDIS_HOST")))
+    return names_redis(config, environ)
 
 
 def _notice(missed: list[str], mode: str) -> str:

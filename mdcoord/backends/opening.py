@@ -60,7 +60,8 @@ def lives_at(config: Config, root: Path) -> str:
 
     Where nothing is, and nothing is in the folder, it is where the configuration says, else in its files.
     Raises ConfigError when the configuration names another mode: one team must not be parted; and
-    BackendUnavailable for a clone whose configuration has a command that nobody has agreed to yet.
+    BackendUnavailable for a clone whose configuration has a command that nobody has agreed to yet, or names
+    no server: what just happens to run here is another team's.
     """
     from mdcoord.backends.markdown.home import HERE, Home
 
@@ -71,6 +72,11 @@ def lives_at(config: Config, root: Path) -> str:
     if not place and not kept_in_files(root, config.mode):
         if config.mode == "taskqueue":
             _require_agreed(config)
+        elif config.mode == "redis" and not names_redis(config, os.environ):
+            raise BackendUnavailable(
+                f"{config.origin('mode')}: this workspace lives in Redis, and nothing says on which server",
+                hint="set REDIS_URL, or say it once: `mdcoord init --backend redis://host:port/0`",
+            )
         return config.mode
     raise ConfigError(
         f"{config.origin('mode')}: coordination.mode is {config.mode}, but this workspace lives in {lives}",
@@ -132,6 +138,11 @@ def redis_url(config: Config, environ: Mapping[str, str]) -> str:
     if config.origin("redis_url") != "default":
         return config.redis_url
     return environ.get("REDIS_URL") or "redis://"
+
+
+def names_redis(config: Config, environ: Mapping[str, str]) -> bool:
+    """Whether the configuration or the environment says where Redis is."""
+    return config.origin("redis_url") != "default" or any(map(environ.get, ("REDIS_URL", "REDIS_HOST")))
 
 
 def _taskqueue(place: str, config: Config, root: Path, elsewhere: bool) -> Backend:

@@ -213,6 +213,17 @@ def test_a_file_that_was_cut_off_is_not_begun(w: Workspace, tmp_path: Path) -> N
         other.import_(tmp_path / "y.jsonl")
 
 
+def test_a_file_of_another_program_is_told_from_half_an_export(tmp_path: Path) -> None:
+    file = tmp_path / "issues.jsonl"
+    file.write_text('{"id": "bd-1", "title": "x"}\n')
+    with pytest.raises(InvalidDocument, match="does not begin as an export") as raised:
+        empty().import_(file)
+    assert "--from" in raised.value.hint
+    with pytest.raises(BackendUnavailable) as refused:
+        empty().import_(tmp_path)
+    assert "--from" in refused.value.hint
+
+
 def test_names_of_an_import_are_checked(w: Workspace) -> None:
     lines = [*w.export()]
     channel, event, place = (

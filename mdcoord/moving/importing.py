@@ -183,19 +183,30 @@ class _Documents:
 def lines_of(path: str) -> Iterator[bytes]:
     """The lines of a file (or a pipe) that holds an export.
 
-    Raises NotFound, BackendUnavailable, and InvalidDocument before the first line of a file that was cut off.
+    Raises NotFound, BackendUnavailable, and InvalidDocument before the first line of a file that is no export
+    or was cut off.
     """
     try:
         with open(path, "rb") as file:
-            if file.seekable() and not _last_line(file).startswith(b'{"end":'):
-                raise _cut_off(path)
+            if file.seekable():
+                _require_whole(file, path)
             yield from file
     except FileNotFoundError:
         raise NotFound(f"there is no file {path}", hint="name a file that `mdcoord export` wrote") from None
     except OSError as error:
         raise BackendUnavailable(
-            f"{path}: {error.strerror}", hint="see that it is a file", path=path
+            f"{path}: {error.strerror}",
+            hint="name a file that `mdcoord export` wrote, or use --from for what other programs wrote",
+            path=path,
         ) from None
+
+
+def _require_whole(file: BinaryIO, where: str) -> None:
+    first = file.readline(_LAST)
+    if first and not first.startswith(b'{"format":'):
+        raise _foreign(where)
+    if not _last_line(file).startswith(b'{"end":'):
+        raise _cut_off(where)
 
 
 def _last_line(file: BinaryIO) -> bytes:
@@ -210,6 +221,15 @@ def _cut_off(where: str) -> InvalidDocument:
         f"{where} was cut off: its last line is missing",
         hint="get the whole file and import it again; what was imported already is passed over",
         path=where,
+    )
+
+
+def _foreign(where: str) -> InvalidDocument:
+    return InvalidDocument(
+        f"{where} does not begin as an export of mdcoord does",
+        hint="use --from for what other programs wrote",
+        path=where,
+        line=1,
     )
 
 
@@ -231,12 +251,7 @@ def _checked(lines: Iterable[str | bytes], where: str) -> Iterator[Line]:
                 raise _cut_off(where) from None
             raise
         if number == 1 and not isinstance(item, Header):
-            raise InvalidDocument(
-                f"{where} does not begin as an export of mdcoord does",
-                hint="use --from for what other programs wrote",
-                path=where,
-                line=1,
-            )
+            raise _foreign(where)
         if kind := kind_of(item):
             counts[kind] += 1
         yield item

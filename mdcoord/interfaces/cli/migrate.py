@@ -105,7 +105,8 @@ def _text(found: Migrated) -> str:
 
 def _explain(found: Migrated) -> None:
     if found.archived:
-        note(f"({found.archived} files are in archive/pre-redis/)")
+        files = "1 file is" if found.archived == 1 else f"{found.archived} files are"
+        note(f"({files} in archive/pre-redis/)")
     for name in found.set_aside:
         note(clean(f"(saved in the old place after the move, and put aside: {name})"))
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, Protocol, Self, TypeVar
 
@@ -80,10 +80,19 @@ class Home:
         """Say where the workspace lives from now on, and why. Raises BackendUnavailable, NotDurable."""
         self._say(Said(place, reason, since=self._look().since if place != self._name else 0))
 
-    def alone(self) -> Lock:
-        """The lock of who moves or mirrors the workspace, from the first copy on. Raises Busy at once."""
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only one who moves or mirrors the workspace, from the first copy on. Raises Busy at once."""
         self._files.prepare()
-        return Lock(os.path.join(self._files.state, "migration.lock"), "moving or mirroring the workspace", 0)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(Lock(os.path.join(self._files.state, "migration.lock"), "home", 0))
+            except Busy:
+                raise Busy(
+                    "another process moves or mirrors this workspace",
+                    hint="wait until it has moved, or end the mirror (`mdcoord status` says where it is)",
+                ) from None
+            yield
 
     def since(self) -> int:
         """What was changed later than this (a change time in nanoseconds) was changed after the move."""

@@ -55,9 +55,10 @@ Expect = str | _Sentinel
 MAX_NAME = 100
 _FIRST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _LATER = _FIRST | frozenset("._-")
-_DEVICES = frozenset(
+DEVICES: Final = frozenset(
     ["con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))]
 )
+"""Names that no file can have on Windows, whatever comes after a dot."""
 
 
 def normalise_name(name: str) -> str:
@@ -75,12 +76,15 @@ def normalise_name(name: str) -> str:
         or result[0] not in _FIRST
         or not _LATER.issuperset(result)
         or result.endswith(".")
-        or result.split(".")[0] in _DEVICES
     )
     if wrong:
         raise InvalidName(
             f"{name[:120]!r} is not a usable name",
             hint=f"use a-z, 0-9, '.', '_' and '-', starting with a letter or digit, at most {MAX_NAME} bytes",
+        )
+    if result.split(".")[0] in DEVICES:
+        raise InvalidName(
+            f"{name[:120]!r} is not a usable name: to Windows it is a device", hint="use another word"
         )
     return result
 

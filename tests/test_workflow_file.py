@@ -153,6 +153,7 @@ def test_names_from_titles() -> None:
     assert slug("Äpfel") != slug("Öpfel")
     assert slug("漢字") != slug("漢")
     assert len(slug("word " * 50)) <= 60
+    assert normalise_name(slug("NUL")).startswith("nul-")
 
 
 @given(st.text(min_size=1))

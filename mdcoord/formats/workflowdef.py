@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
-from mdcoord.model import Value, normalise_name
+from mdcoord.model import DEVICES, Value, normalise_name
 
 _LONGEST: Final = 60
 
@@ -73,9 +73,9 @@ class Definition:
 
 
 def slug(text: str) -> str:
-    """A name made of the words of a text; that of a long or foreign one ends with a checksum of it."""
+    """A name made of the words of a text; that of a long, foreign or reserved one ends with a checksum."""
     words = "-".join(re.findall(r"[a-z0-9]+", text.lower()))
-    if words and len(words) <= _LONGEST and text.isascii():
+    if words and len(words) <= _LONGEST and text.isascii() and words not in DEVICES:
         return words
     digest = sha256(text.encode()).hexdigest()[:8]
     return f"{words[: _LONGEST - 9].strip('-')}-{digest}".lstrip("-")

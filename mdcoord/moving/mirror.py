@@ -4,7 +4,9 @@ The workspace is the truth. One round brings into the folder what has changed in
 workspace what people have saved in the folder: by compare-and-set against the version that it was merged
 with, so that neither side's work is lost. The folder is an ordinary Markdown store: it knows what was
 written into it last and what stale buffers were made from, and merges as it always does. Every step may be
-the last one of a process that is killed; the next round goes on from what it finds.
+the last one of a process that is killed; the next round goes on from what it finds. One gap is known: a save
+that a killed mirror had just swapped out is merged into the file by the store, whose own text it is then, so
+that the workspace's older value can win. It stays in the folder's history (`.state/history`).
 
 Nothing is removed: a document that is gone from the workspace goes to the folder's archive, so that the copy
 is of use also when a server has lost everything; a file that is gone from the folder is put there again.

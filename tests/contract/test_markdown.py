@@ -12,28 +12,11 @@ from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.errors import InvalidDocument
 from mdcoord.model import Change, Key
 
-from .agents import AgentsContract
-from .claims import ClaimsContract
-from .failures import FailuresContract
-from .machine import MachineContract
-from .memos import MemosContract
-from .moving import MovingContract
-from .planning import PlanningContract
-from .roundtrip import RoundTripContract
-from .suite import BackendContract, Factory
+from .suite import Factory
+from .whole import WholeContract
 
 
-class TestMarkdown(
-    BackendContract,
-    ClaimsContract,
-    AgentsContract,
-    PlanningContract,
-    FailuresContract,
-    MachineContract,
-    MemosContract,
-    MovingContract,
-    RoundTripContract,
-):
+class TestMarkdown(WholeContract):
     @pytest.fixture
     def factory(self, tmp_path: Path) -> Factory:
         numbers = count()

@@ -7,28 +7,11 @@ import pytest
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.model import Key
 
-from .agents import AgentsContract
-from .claims import ClaimsContract
-from .failures import FailuresContract
-from .machine import MachineContract
-from .memos import MemosContract
-from .moving import MovingContract
-from .planning import PlanningContract
-from .roundtrip import RoundTripContract
-from .suite import BackendContract, Factory
+from .suite import Factory
+from .whole import WholeContract
 
 
-class TestMemory(
-    BackendContract,
-    ClaimsContract,
-    AgentsContract,
-    PlanningContract,
-    FailuresContract,
-    MachineContract,
-    MemosContract,
-    MovingContract,
-    RoundTripContract,
-):
+class TestMemory(WholeContract):
     @pytest.fixture
     def factory(self) -> Factory:
         return MemoryBackend

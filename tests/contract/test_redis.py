@@ -12,15 +12,8 @@ from redis_servers import Server, binaries, some_binary
 from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.model import Key
 
-from .agents import AgentsContract
-from .claims import ClaimsContract
-from .failures import FailuresContract
-from .machine import MachineContract
-from .memos import MemosContract
-from .moving import MovingContract
-from .planning import PlanningContract
-from .roundtrip import RoundTripContract
-from .suite import BackendContract, Factory
+from .suite import Factory
+from .whole import WholeContract
 
 NUMBERS = count()
 
@@ -32,17 +25,7 @@ def server(request: Any) -> Iterator[Server]:
     server.close()
 
 
-class TestRedis(
-    BackendContract,
-    ClaimsContract,
-    AgentsContract,
-    PlanningContract,
-    FailuresContract,
-    MachineContract,
-    MemosContract,
-    MovingContract,
-    RoundTripContract,
-):
+class TestRedis(WholeContract):
     @pytest.fixture
     def factory(self, server: Server) -> Factory:
         return lambda: RedisBackend(server.url(f"test{next(NUMBERS)}:"))

@@ -15,30 +15,12 @@ from taskqueue_peer import COMMANDS, Peer, backend_in
 from mdcoord.backends.taskqueue.store import TaskQueueBackend
 from mdcoord.model import Key
 
-from .agents import AgentsContract
-from .claims import ClaimsContract
-from .failures import FailuresContract
-from .machine import MachineContract
-from .memos import MemosContract
-from .moving import MovingContract
-from .planning import PlanningContract
-from .roundtrip import RoundTripContract
-from .suite import BackendContract, Factory
+from .suite import Factory
 from .test_leaving import LeavingContract
+from .whole import WholeContract
 
 
-class TestTaskQueue(
-    BackendContract,
-    ClaimsContract,
-    AgentsContract,
-    PlanningContract,
-    FailuresContract,
-    MachineContract,
-    MemosContract,
-    MovingContract,
-    RoundTripContract,
-    LeavingContract,
-):
+class TestTaskQueue(WholeContract, LeavingContract):
     @pytest.fixture(params=sorted(COMMANDS))
     def factory(self, tmp_path: Path, request: Any) -> Iterator[Factory]:
         made: list[TaskQueueBackend] = []

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import Mdcoord, call
+from redis_servers import Server, Start, some_binary
 
 # A server that happens to run here, or that the developer's shell names, is nobody's to write to.
 for _name in (
@@ -48,3 +52,38 @@ def mdcoord(project: Path) -> Mdcoord:
     """The command line, in a workspace that was made just now."""
     assert call("init").code == 0
     return call
+
+
+@pytest.fixture(scope="module")
+def server(request: Any) -> Iterator[Server]:
+    """A Redis server for the tests of one module; a parameter may name which one."""
+    server = Server(some_binary(getattr(request, "param", None)))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def url(server: Server) -> str:
+    """The address of a new workspace on that server."""
+    return server.new_url()
+
+
+@pytest.fixture
+def others(server: Server) -> Iterator[Any]:
+    """How other programs look at that server."""
+    redis = pytest.importorskip("redis")
+    with redis.Redis(unix_socket_path=str(server.socket), decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def started() -> Iterator[Start]:
+    """Starts a server with such settings, for one test."""
+    with ExitStack() as stack:
+
+        def start(*options: str) -> Server:
+            server = Server(some_binary(), *options)
+            stack.callback(server.close)
+            return server
+
+        yield start

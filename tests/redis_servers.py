@@ -1,4 +1,7 @@
-"""Redis and Valkey servers of one's own for tests: on a socket in a new folder, ended by their process."""
+"""Redis and Valkey servers of one's own for tests: on a socket in a new folder, ended by their process.
+
+Most tests take the fixtures `server`, `url` and `started` of conftest.py.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ import ctypes
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -46,6 +52,7 @@ class Server:
     def __init__(self, program: str, *options: str) -> None:
         self._program = program
         self._options = options
+        self._numbers = count()
         self.folder = Path(tempfile.mkdtemp(prefix="mdcoord-redis-"))
         self.socket = self.folder / "s"
         self.start()
@@ -54,6 +61,10 @@ class Server:
         """The address of a workspace on it."""
         rest = "".join(f"&{name}={value}" for name, value in query.items())
         return f"unix://{self.socket}?prefix={prefix}{rest}"
+
+    def new_url(self, **query: object) -> str:
+        """The address of a workspace that nobody has used yet."""
+        return self.url(f"test{next(self._numbers)}:", **query)
 
     @property
     def pid(self) -> int:
@@ -102,38 +113,64 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class Cutter:
-    """Between client and server: passes on every request, and keeps every seventh answer to itself."""
+Start = Callable[..., Server]
+"""Starts a server with these settings."""
 
-    def __init__(self, server: Server, folder: Path) -> None:
-        self.path = folder / "cutter"
+
+class Relay:
+    """Between clients, who come to a listener, and a server: passes on every request and its answer."""
+
+    def __init__(self, server: Server, listener: socket.socket) -> None:
         self._server = str(server.socket)
-        self.passed = self.cut = 0
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(self.path))
-        self._listener.listen()
+        self._listener = listener
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
+        while True:
+            try:
                 client, _ = self._listener.accept()
-                threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
+            except ssl.SSLError:
+                continue  # one that does not trust us
+            except OSError:
+                return
+            threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
 
     def _pass_on(self, client: socket.socket) -> None:
-        with client, socket.socket(socket.AF_UNIX) as server:
+        with client, socket.socket(socket.AF_UNIX) as server, suppress(ConnectionError):
             server.connect(self._server)
             while request := client.recv(1 << 20):
                 server.sendall(request)
                 answer = server.recv(1 << 20)
-                self.passed += 1
-                if self.passed > 20 and self.passed % 7 == 0:
-                    self.cut += 1
+                if self.keeps():
                     return
                 client.sendall(answer)
 
+    def keeps(self) -> bool:
+        """Whether to keep this answer, and hang up."""
+        return False
+
     def close(self) -> None:
+        """Listen no more."""
         self._listener.close()
+
+
+class Cutter(Relay):
+    """One that keeps every seventh answer to itself."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.path = folder / "cutter"
+        self.passed = self.cut = 0
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.path))
+        listener.listen()
+        super().__init__(server, listener)
+
+    def keeps(self) -> bool:
+        """Count, and decide."""
+        self.passed += 1
+        kept = self.passed > 20 and self.passed % 7 == 0
+        self.cut += kept
+        return kept
 
 
 def end_with_parent() -> None:

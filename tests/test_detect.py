@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from redis import Redis
-from redis_servers import Server, some_binary
+from redis_servers import Server, Start
 from taskqueue_peer import STANDIN
 
 from mdcoord.backends.detect import Choice, choose
@@ -28,13 +28,6 @@ from mdcoord.layout import state_folder
 from mdcoord.workspace import Workspace
 
 HERE = Path(".claude/coordination")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    made = Server(some_binary())
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -173,16 +166,13 @@ def test_what_counts_as_an_answer(answer: bytes, expected: str) -> None:
     assert not expected or re.search(expected, found.reasons[0])
 
 
-def test_a_server_on_this_machine_that_nobody_named(closed: str) -> None:
+def test_a_server_on_this_machine_that_nobody_named(closed: str, started: Start) -> None:
     """On its usual port, which is another one here; only who asks for everything finds it."""
-    own = Server(some_binary(), "--port", closed, "--bind", "127.0.0.1")
+    started("--port", closed, "--bind", "127.0.0.1")
     environ = {"REDIS_PORT": closed, "PATH": ""}
-    try:
-        assert choose(None, Config(), environ).mode == "markdown"
-        found = choose("auto", Config(), environ)
-        assert (found.mode, found.reasons) == ("redis", (f"Redis answers at redis://localhost:{closed}/0",))
-    finally:
-        own.close()
+    assert choose(None, Config(), environ).mode == "markdown"
+    found = choose("auto", Config(), environ)
+    assert (found.mode, found.reasons) == ("redis", (f"Redis answers at redis://localhost:{closed}/0",))
 
 
 def test_no_password_is_told(closed: str) -> None:
@@ -252,50 +242,44 @@ def test_what_is_no_place_makes_nothing_and_tells_no_password(project: Path) -> 
             do(backend="sqlite")
 
 
-def test_a_server_that_refuses_is_not_remembered(project: Path) -> None:
-    own = Server(some_binary(), "--requirepass", "right")
-    try:
-        with pytest.raises(BackendUnavailable, match="refused"):
-            Workspace.create(backend=f"unix://:wrong@{own.socket}")
-        with pytest.raises(UsageError, match="unexpected keyword argument 'prefx'"):
-            Workspace.create(backend=f"unix://:right@{own.socket}?prefx=team:")
-        assert not HERE.exists()
-        with Workspace.create(backend=f"unix://:right@{own.socket}") as w:
-            assert w.backend.name == "redis"
-    finally:
-        own.close()
+def test_a_server_that_refuses_is_not_remembered(project: Path, started: Start) -> None:
+    own = started("--requirepass", "right")
+    with pytest.raises(BackendUnavailable, match="refused"):
+        Workspace.create(backend=f"unix://:wrong@{own.socket}")
+    with pytest.raises(UsageError, match="unexpected keyword argument 'prefx'"):
+        Workspace.create(backend=f"unix://:right@{own.socket}?prefx=team:")
+    assert not HERE.exists()
+    with Workspace.create(backend=f"unix://:right@{own.socket}") as w:
+        assert w.backend.name == "redis"
 
 
-def test_a_password_that_was_changed(project: Path) -> None:
-    own = Server(some_binary(), "--requirepass", "old")
+def test_a_password_that_was_changed(project: Path, started: Start) -> None:
+    own = started("--requirepass", "old")
     old, new = (f"unix://:{secret}@{own.socket}" for secret in ("old", "new"))
-    try:
-        Workspace.create().close()
-        Workspace.migrate(old)
-        with Workspace.open() as w:
-            w.tasks.create("Train", id="train")
-            with Redis(unix_socket_path=str(own.socket), password="old") as client:
-                client.config_set("requirepass", "new")
-        for do in (Workspace.open, lambda: Workspace.create(backend=old)):
-            with pytest.raises(BackendUnavailable, match="refused") as caught:
-                do()
-            assert "mdcoord init --backend URL" in caught.value.hint
-        since = Home.of(state_folder(HERE)).since()
-        Workspace.create(backend=new).close()
-        with Workspace.open() as w:
-            assert w.tasks.get("train").title == "Train"
-        assert since == Home.of(state_folder(HERE)).since() > 0
-        with pytest.raises(AlreadyExists, match=r"lives in unix://.*/0 already"):
-            Workspace.create(backend=f"{new}?db=3")
-    finally:
-        own.close()
+    Workspace.create().close()
+    Workspace.migrate(old)
+    with Workspace.open() as w:
+        w.tasks.create("Train", id="train")
+        with Redis(unix_socket_path=str(own.socket), password="old") as client:
+            client.config_set("requirepass", "new")
+    for do in (Workspace.open, lambda: Workspace.create(backend=old)):
+        with pytest.raises(BackendUnavailable, match="refused") as caught:
+            do()
+        assert "mdcoord init --backend URL" in caught.value.hint
+    since = Home.of(state_folder(HERE)).since()
+    Workspace.create(backend=new).close()
+    with Workspace.open() as w:
+        assert w.tasks.get("train").title == "Train"
+    assert since == Home.of(state_folder(HERE)).since() > 0
+    with pytest.raises(AlreadyExists, match=r"lives in unix://.*/0 already"):
+        Workspace.create(backend=f"{new}?db=3")
 
 
-def test_no_fall_back_where_a_workspace_lives_in_redis(project: Path, closed: str) -> None:
-    own = Server(some_binary())
+def test_no_fall_back_where_a_workspace_lives_in_redis(project: Path, closed: str, started: Start) -> None:
+    own = started()
     with Workspace.create(backend=own.url("gone:")) as w:
         w.tasks.create("Train", id="train")
-    own.close()
+    own.kill()
     with pytest.raises(BackendUnavailable), Workspace.open() as w:
         w.tasks.create("Evaluate")
     for again in ("markdown", f"taskqueue:{project}/tasks.json"):

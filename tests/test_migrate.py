@@ -6,13 +6,13 @@ import json
 import os
 import shlex
 import signal
-from collections.abc import Callable, Iterator
-from itertools import count, islice
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
-from redis_servers import Cutter, Server, some_binary
+from redis_servers import Cutter, Server
 from taskqueue_peer import STANDIN
 
 from mdcoord import Workspace
@@ -26,22 +26,9 @@ from mdcoord.model import Change, Key
 from mdcoord.moving import leftbehind, plain, transfer
 from mdcoord.upkeep import migrate
 
-NUMBERS = count()
 ODD = "---\r\n# mine\r\ntask_id: 'odd'\r\ntitle: x\r\nb: [2,  1]\r\n---\r\n\r\nMy  text, no end of line"
 BOLD = "# Task: Train\n\n**Task ID**: task-bold\n**Status**: PENDING\n\nMy *words*.\n"
 BROKEN = "---\na: [\n---\nnot closed\n"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    server = Server(some_binary())
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def url(server: Server) -> str:
-    return server.url(f"move{next(NUMBERS)}:")
 
 
 @pytest.fixture

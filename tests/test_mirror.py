@@ -6,12 +6,11 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from redis_servers import Server, some_binary
+from redis_servers import Start
 
 from mdcoord.backends.base import ABSENT, Backend, Copy
 from mdcoord.backends.markdown import swap
@@ -25,18 +24,10 @@ from mdcoord.model import Change, Key
 from mdcoord.moving.mirror import Mirror, Round
 from mdcoord.moving.mirroring import Mirroring
 
-NUMBERS = count()
 ONE, TWO = Key("task", "one"), Key("task", "two")
 TIME = "2026-01-31T09:30:00.000Z"
 ODD = "---\r\n# mine\r\ntask_id: 'odd'\r\ntitle: x\r\nb: [2,  1]\r\n---\r\n\r\nMy  text, no end of line"
 BROKEN = "---\na: [\n---\nnot closed\n"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    server = Server(some_binary())
-    yield server
-    server.close()
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -44,7 +35,7 @@ def source(request: pytest.FixtureRequest) -> Iterator[Backend]:
     if request.param == "memory":
         yield MemoryBackend()
         return
-    with RedisBackend(request.getfixturevalue("server").url(f"mirror{next(NUMBERS)}:")) as store:
+    with RedisBackend(request.getfixturevalue("url")) as store:
         yield store
 
 
@@ -398,27 +389,24 @@ def test_a_log_that_was_removed_is_put_there_again(source: Backend, folder: Path
     assert [event.data["n"] for event in copied.tail("work")] == [0, 1, 2]
 
 
-def test_a_mirror_outlives_its_server(folder: Path) -> None:
-    own = Server(some_binary(), "--appendonly", "yes", "--appendfsync", "always")
-    try:
-        with RedisBackend(own.url("own:", timeout=1)) as store:
-            folder.mkdir()
-            running = Mirroring(store, MarkdownBackend(folder, durability="none"), Host())
-            store.create("task", {}, name="one")
-            rounds = running.rounds(0.01)
-            assert next(rounds).written == 1
-            own.kill()
-            assert list(next(rounds).left) == [store.location]
-            own.start()
-            path(folder, TWO).write_text("---\ntitle: Two\n---\n")
-            assert next(rounds).taken == ["task-two"]
-            rounds.close()
-    finally:
-        own.close()
+def test_a_mirror_outlives_its_server(folder: Path, started: Start) -> None:
+    own = started("--appendonly", "yes", "--appendfsync", "always")
+    with RedisBackend(own.url("own:", timeout=1)) as store:
+        folder.mkdir()
+        running = Mirroring(store, MarkdownBackend(folder, durability="none"), Host())
+        store.create("task", {}, name="one")
+        rounds = running.rounds(0.01)
+        assert next(rounds).written == 1
+        own.kill()
+        assert list(next(rounds).left) == [store.location]
+        own.start()
+        path(folder, TWO).write_text("---\ntitle: Two\n---\n")
+        assert next(rounds).taken == ["task-two"]
+        rounds.close()
 
 
-def test_it_is_woken_by_the_server(server: Server, folder: Path) -> None:
-    with RedisBackend(server.url(f"mirror{next(NUMBERS)}:")) as store:
+def test_it_is_woken_by_the_server(url: str, folder: Path) -> None:
+    with RedisBackend(url) as store:
         folder.mkdir()
         rounds = Mirroring(store, MarkdownBackend(folder, durability="none"), Host()).rounds(600.0)
         store.create("task", {}, name="one")

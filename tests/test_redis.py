@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis_servers import Cutter, Server, binaries, some_binary
+from redis_servers import Cutter, Relay, Server, Start, some_binary
 from storms.processes import run_all
 
 from mdcoord.backends.base import Copy
@@ -31,13 +32,6 @@ TIME = "2026-01-31T09:30:00.000Z"
 TASK = Key("task", "one")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    server = Server(some_binary())
-    yield server
-    server.close()
-
-
 @pytest.fixture
 def prefix() -> str:
     return f"team{next(NUMBERS)}:"
@@ -47,14 +41,6 @@ def prefix() -> str:
 def backend(server: Server, prefix: str) -> Iterator[RedisBackend]:
     with RedisBackend(server.url(prefix)) as backend:
         yield backend
-
-
-@pytest.fixture
-def others(server: Server) -> Iterator[Any]:
-    """How others look at it."""
-    redis = pytest.importorskip("redis")
-    with redis.Redis(unix_socket_path=str(server.socket), decode_responses=True) as client:
-        yield client
 
 
 def grow(backend: RedisBackend) -> int:
@@ -109,54 +95,29 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     assert "secret" not in f"{caught.value} {caught.value.as_dict()}"
 
 
-def test_a_password_that_is_wrong(tmp_path: Path) -> None:
-    server = Server(some_binary(), "--requirepass", "right")
-    try:
-        with pytest.raises(BackendUnavailable, match="refused") as caught:
-            RedisBackend(f"unix://:wrong@{server.socket}")
-        assert "wrong" not in str(caught.value)
-        assert "password" in caught.value.hint
-        with RedisBackend(f"unix://:right@{server.socket}") as backend:
-            backend.create("task", {}, name="one")
-            assert "right" not in backend.location
-    finally:
-        server.close()
+def test_a_password_that_is_wrong(tmp_path: Path, started: Start) -> None:
+    server = started("--requirepass", "right")
+    with pytest.raises(BackendUnavailable, match="refused") as caught:
+        RedisBackend(f"unix://:wrong@{server.socket}")
+    assert "wrong" not in str(caught.value)
+    assert "password" in caught.value.hint
+    with RedisBackend(f"unix://:right@{server.socket}") as backend:
+        backend.create("task", {}, name="one")
+        assert "right" not in backend.location
 
 
-@pytest.mark.skipif(
-    "redis" not in binaries() or shutil.which("openssl") is None, reason="no server with TLS is here"
-)
-def test_a_line_that_nobody_reads(tmp_path: Path) -> None:
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl to make a certificate")
+def test_a_line_that_nobody_reads(tmp_path: Path, started: Start) -> None:
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    subprocess.run(
-        [
-            *(
-                "openssl",
-                "req",
-                "-x509",
-                "-newkey",
-                "rsa:2048",
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                "/CN=localhost",
-            ),
-            *("-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = Server(
-        some_binary("redis"),
-        *("--tls-port", str(port), "--tls-cert-file", str(certificate), "--tls-key-file", str(key)),
-        *("--tls-auth-clients", "no", "--requirepass", "secret"),
-    )
+    made = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+    more = ("-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate))
+    subprocess.run([*made.split(), *more], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    listener = context.wrap_socket(socket.create_server(("127.0.0.1", 0)), server_side=True)
+    relay = Relay(started("--requirepass", "secret"), listener)
+    url = f"rediss://:secret@localhost:{listener.getsockname()[1]}/0"
     try:
-        url = f"rediss://:secret@localhost:{port}/0"
         with RedisBackend(f"{url}?ssl_ca_certs={certificate}") as backend:
             backend.create("task", {"n": 0}, name="one")
             assert grow(backend) == 1
@@ -164,16 +125,13 @@ def test_a_line_that_nobody_reads(tmp_path: Path) -> None:
             RedisBackend(url)
         assert "secret" not in f"{caught.value}"
     finally:
-        server.close()
+        relay.close()
 
 
-def test_a_server_that_forgets() -> None:
-    server = Server(some_binary(), "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
-    try:
-        with pytest.raises(BackendUnavailable, match="forgets keys"):
-            RedisBackend(server.url())
-    finally:
-        server.close()
+def test_a_server_that_forgets(started: Start) -> None:
+    server = started("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+    with pytest.raises(BackendUnavailable, match="forgets keys"):
+        RedisBackend(server.url())
 
 
 def test_a_server_that_hangs(server: Server, prefix: str) -> None:
@@ -245,82 +203,74 @@ def test_what_this_process_wrote_is_only_a_guess(server: Server, backend: RedisB
 # -- restarts
 
 
-def test_a_restart_in_the_middle_of_work(tmp_path: Path) -> None:
+def test_a_restart_in_the_middle_of_work(tmp_path: Path, started: Start) -> None:
     """The server is killed and started again under writers; what it had acknowledged is there, once."""
-    server = Server(some_binary(), "--appendonly", "yes", "--appendfsync", "always")
-    try:
-        url = server.url("t:", timeout=20)
+    server = started("--appendonly", "yes", "--appendfsync", "always")
+    url = server.url("t:", timeout=20)
+    with RedisBackend(url) as backend:
+        backend.create("task", {"n": 0}, name="one")
+    done = [0] * 4
+    enough = threading.Event()
+
+    def work(number: int) -> None:
         with RedisBackend(url) as backend:
-            backend.create("task", {"n": 0}, name="one")
-        done = [0] * 4
-        enough = threading.Event()
+            while not enough.is_set():
+                grow(backend)
+                backend.append("log", f"w{number}", {"n": done[number]}, time=TIME)
+                done[number] += 1
 
-        def work(number: int) -> None:
-            with RedisBackend(url) as backend:
-                while not enough.is_set():
-                    grow(backend)
-                    backend.append("log", f"w{number}", {"n": done[number]}, time=TIME)
-                    done[number] += 1
-
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for _ in range(3):
-            before = sum(done)
-            while sum(done) < before + 40:
-                assert any(thread.is_alive() for thread in threads)
-            server.kill()
-            server.start()
-        enough.set()
-        for thread in threads:
-            thread.join()
-        with RedisBackend(url) as backend:
-            assert backend.read(TASK).fields["n"] == sum(done)
-            for number in range(4):
-                events = [event.data["n"] for event in backend.tail("log") if event.name == f"w{number}"]
-                assert events == [*range(done[number])]
-            assert backend.durability == "appendonly"
-    finally:
-        server.close()
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        before = sum(done)
+        while sum(done) < before + 40:
+            assert any(thread.is_alive() for thread in threads)
+        server.kill()
+        server.start()
+    enough.set()
+    for thread in threads:
+        thread.join()
+    with RedisBackend(url) as backend:
+        assert backend.read(TASK).fields["n"] == sum(done)
+        for number in range(4):
+            events = [event.data["n"] for event in backend.tail("log") if event.name == f"w{number}"]
+            assert events == [*range(done[number])]
+        assert backend.durability == "appendonly"
 
 
-def test_claims_outlive_a_server_that_is_killed(tmp_path: Path) -> None:
+def test_claims_outlive_a_server_that_is_killed(tmp_path: Path, started: Start) -> None:
     """Every attempt has one claimant, and every task is completed once, by who was told so."""
-    server, tasks = Server(some_binary(), "--appendonly", "yes", "--appendfsync", "always"), 80
-    try:
-        url = server.url("t:", timeout=20)
-        with Workspace.open(url) as w:
-            for number in range(tasks):
-                w.tasks.create(
-                    "x", id=f"n{number:02}", depends_on=[f"n{number - 1:02}"] if number % 4 else []
-                )
-        done: list[tuple[str, int]] = []
+    server, tasks = started("--appendonly", "yes", "--appendfsync", "always"), 80
+    url = server.url("t:", timeout=20)
+    with Workspace.open(url) as w:
+        for number in range(tasks):
+            w.tasks.create("x", id=f"n{number:02}", depends_on=[f"n{number - 1:02}"] if number % 4 else [])
+    done: list[tuple[str, int]] = []
 
-        def work(number: int) -> None:
-            with Workspace.open(url, agent=f"w{number}") as w:
-                while len(done) < tasks:
-                    try:
-                        claim = w.tasks.claim(heartbeat=False)
-                    except NothingReady:
-                        continue
-                    claim.complete(result=f"w{number}")
-                    done.append((claim.id, claim.attempt))
+    def work(number: int) -> None:
+        with Workspace.open(url, agent=f"w{number}") as w:
+            while len(done) < tasks:
+                try:
+                    claim = w.tasks.claim(heartbeat=False)
+                except NothingReady:
+                    continue
+                claim.complete(result=f"w{number}")
+                done.append((claim.id, claim.attempt))
 
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for goal in (15, 35, 55):
-            while len(done) < goal:
-                assert any(thread.is_alive() for thread in threads)
-            server.kill()
-            server.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(done) == [(f"n{number:02}", 1) for number in range(tasks)]
-        with Workspace.open(url) as w:
-            assert {(task.status, task.attempt) for task in w.tasks.list()} == {("completed", 1)}
-    finally:
-        server.close()
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for goal in (15, 35, 55):
+        while len(done) < goal:
+            assert any(thread.is_alive() for thread in threads)
+        server.kill()
+        server.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done) == [(f"n{number:02}", 1) for number in range(tasks)]
+    with Workspace.open(url) as w:
+        assert {(task.status, task.attempt) for task in w.tasks.list()} == {("completed", 1)}
 
 
 def test_a_forked_process_has_a_line_of_its_own(backend: RedisBackend, tmp_path: Path) -> None:

@@ -7,11 +7,9 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator
-from itertools import count
 from typing import Any
 
 import pytest
-from redis_servers import Server, some_binary
 
 from mdcoord.backends.base import Copy
 from mdcoord.errors import MdcoordError, NothingReady
@@ -19,32 +17,11 @@ from mdcoord.model import Change, Key
 from mdcoord.rules.readiness import rank
 from mdcoord.workspace import Workspace
 
-NUMBERS = count()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    server = Server(some_binary())
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def url(server: Server) -> str:
-    return server.url(f"queue{next(NUMBERS)}:")
-
 
 @pytest.fixture
 def w(url: str) -> Iterator[Workspace]:
     with Workspace.open(url, agent="ada") as workspace:
         yield workspace
-
-
-@pytest.fixture
-def others(server: Server) -> Iterator[Any]:
-    redis = pytest.importorskip("redis")
-    with redis.Redis(unix_socket_path=str(server.socket), decode_responses=True) as client:
-        yield client
 
 
 def claim(w: Workspace) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
-from redis_servers import Server, some_binary
+from redis_servers import Server
 
 from mdcoord.backends.base import Backend, Copy
 from mdcoord.backends.markdown.store import MarkdownBackend
@@ -17,15 +15,6 @@ from mdcoord.model import Key
 
 from .moving import TEXT, copies
 from .suite import EVENT_TIME, LEASE, TASK, ContractBase, Factory, in_threads, set_
-
-NUMBERS = count()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    server = Server(some_binary())
-    yield server
-    server.close()
 
 
 class LeavingContract(ContractBase):
@@ -133,4 +122,4 @@ class TestLeavingRedis(LeavingContract):
     def factory(self, server: Server) -> Factory:
         from mdcoord.backends.redis.store import RedisBackend
 
-        return lambda: RedisBackend(server.url(f"test{next(NUMBERS)}:"))
+        return lambda: RedisBackend(server.new_url())

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import count
-from typing import Any
-
 import pytest
-from redis_servers import Server, binaries, some_binary
+from redis_servers import Server, binaries
 
 from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.model import Key
@@ -15,20 +11,12 @@ from mdcoord.model import Key
 from .suite import Factory
 from .whole import WholeContract
 
-NUMBERS = count()
 
-
-@pytest.fixture(scope="module", params=sorted(binaries()) or ["none"])
-def server(request: Any) -> Iterator[Server]:
-    server = Server(some_binary(request.param))
-    yield server
-    server.close()
-
-
+@pytest.mark.parametrize("server", sorted(binaries()) or [None], indirect=True, scope="module")
 class TestRedis(WholeContract):
     @pytest.fixture
     def factory(self, server: Server) -> Factory:
-        return lambda: RedisBackend(server.url(f"test{next(NUMBERS)}:"))
+        return lambda: RedisBackend(server.new_url())
 
     def save_by_hand(self, backend: RedisBackend, key: Key, text: str) -> None:
         backend.put_text(key, text)

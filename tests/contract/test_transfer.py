@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from itertools import count
 
 import pytest
 from hypothesis import given, settings
-from redis_servers import Server, some_binary
+from redis_servers import Server
 
 from mdcoord.backends.base import Backend, Copy
 from mdcoord.backends.markdown import fileio, log, reader
@@ -21,17 +20,9 @@ from tests.document_strategies import unhurried
 from .fakes import FakeHost
 from .roundtrip import RAW, files, fill, workspaces
 
-NUMBERS = count()
 HOST = FakeHost()
 
 Make = Callable[[], AbstractContextManager[Backend]]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    server = Server(some_binary())
-    yield server
-    server.close()
 
 
 @pytest.fixture
@@ -41,7 +32,7 @@ def make(request: pytest.FixtureRequest) -> dict[str, Make]:
         from mdcoord.backends.redis.store import RedisBackend
 
         server: Server = request.getfixturevalue("server")
-        with RedisBackend(server.url(f"test{next(NUMBERS)}:")) as backend:
+        with RedisBackend(server.new_url()) as backend:
             yield backend
 
     return {"memory": MemoryBackend, "markdown": files, "redis": redis}

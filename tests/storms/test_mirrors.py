@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from mirrors import storm
-from redis_servers import Server, some_binary
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server(some_binary())
-    yield server
-    server.close()
-
-
-def test_nothing_is_lost_on_either_side(server: Server, tmp_path: Path) -> None:
-    report = storm(tmp_path, server.url("storm:"), 1, 2.5, killed=False)
+def test_nothing_is_lost_on_either_side(url: str, tmp_path: Path) -> None:
+    report = storm(tmp_path, url, 1, 2.5, killed=False)
     assert report["violations"] == []
     assert report["saves"] > 0
     assert report["kills"] == 1
@@ -27,5 +18,5 @@ def test_nothing_is_lost_on_either_side(server: Server, tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.xfail(reason="a save caught in a killed mirror's swap can be taken for the mirror's own text")
 @pytest.mark.parametrize("seed", range(10))
-def test_nothing_is_lost_for_long(server: Server, tmp_path: Path, seed: int) -> None:
-    assert storm(tmp_path, server.url("storm:"), seed, 40.0)["violations"] == []
+def test_nothing_is_lost_for_long(url: str, tmp_path: Path, seed: int) -> None:
+    assert storm(tmp_path, url, seed, 40.0)["violations"] == []

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from moves import storm
-from redis_servers import Server, some_binary
 
 from mdcoord.backends.redis import gate
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server(some_binary())
-    yield server
-    server.close()
 
 
 @pytest.fixture(autouse=True)
@@ -28,11 +19,11 @@ def quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_workers_go_along(server: Server, tmp_path: Path) -> None:
-    assert storm(tmp_path, server.url("storm:"), 1, moves=2, kills=1, tasks=150) == []
+def test_workers_go_along(url: str, tmp_path: Path) -> None:
+    assert storm(tmp_path, url, 1, moves=2, kills=1, tasks=150) == []
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(20))
-def test_workers_go_along_for_long(server: Server, tmp_path: Path, seed: int) -> None:
-    assert storm(tmp_path, server.url("storm:"), seed, moves=6, kills=5, tasks=400) == []
+def test_workers_go_along_for_long(url: str, tmp_path: Path, seed: int) -> None:
+    assert storm(tmp_path, url, seed, moves=6, kills=5, tasks=400) == []

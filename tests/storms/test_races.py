@@ -8,12 +8,11 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from processes import run_all
-from redis_servers import Server, some_binary
 
 from mdcoord.backends.base import Backend
 from mdcoord.backends.markdown.store import MarkdownBackend
@@ -31,17 +30,10 @@ Place = Path | str
 """A folder, or the address of a server."""
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    server = Server(some_binary())
-    yield server
-    server.close()
-
-
 @pytest.fixture(params=["markdown", "redis"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "redis":
-        url: str = request.getfixturevalue("server").url(f"{tmp_path.name}:")
+        url: str = request.getfixturevalue("url")
         return url
     folder = tmp_path / "root"
     folder.mkdir()

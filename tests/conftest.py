@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from commands import Mdcoord, call
-from redis_servers import Server, Start, some_binary
+from redis_servers import Server, Start, some_program
 
 # A server that happens to run here, or that the developer's shell names, is nobody's to write to.
 for _name in (
@@ -57,7 +57,7 @@ def mdcoord(project: Path) -> Mdcoord:
 @pytest.fixture(scope="module")
 def server(request: Any) -> Iterator[Server]:
     """A Redis server for the tests of one module; a parameter may name which one."""
-    server = Server(some_binary(getattr(request, "param", None)))
+    server = Server(some_program(getattr(request, "param", None)))
     yield server
     server.close()
 
@@ -82,7 +82,7 @@ def started() -> Iterator[Start]:
     with ExitStack() as stack:
 
         def start(*options: str) -> Server:
-            server = Server(some_binary(), *options)
+            server = Server(some_program(), *options)
             stack.callback(server.close)
             return server
 

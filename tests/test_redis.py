@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis_servers import Cutter, Relay, Server, Start, some_binary
+from redis_servers import JSON, Cutter, Relay, Server, Start
 from storms.processes import run_all
 
 from mdcoord.backends.base import Copy
@@ -387,25 +387,19 @@ def test_documents_as_others_see_them(w: Workspace, others: Any, prefix: str) ->
     assert others.hget(f"{prefix}agents:registry", "ada") is None
 
 
-@pytest.mark.skipif("MDCOORD_TEST_REJSON" not in os.environ, reason="MDCOORD_TEST_REJSON names no module")
-def test_the_json_type_where_the_server_has_it() -> None:
-    server = Server(some_binary(), "--loadmodule", os.environ["MDCOORD_TEST_REJSON"])
-    redis = pytest.importorskip("redis")
-    with Workspace.open(server.url("t:"), agent="ada") as w:
-        w.agents.register(can=["gpu"])
-        w.tasks.create("Train", id="train", fields={"labels": ["a"]})
-        w.tasks.create("Old", id="old")
-        w.tasks.remove("old")
-    with redis.Redis(unix_socket_path=str(server.socket), decode_responses=True) as others:
-        assert json.loads(others.execute_command("JSON.GET", "t:agents:status:ada", "$.status")) == [
-            "available"
-        ]
-        assert 0 < others.ttl("t:agents:status:ada") <= 3600
-        found = others.execute_command("JSON.GET", "t:mdcoord:json:task:train", "$.labels[0]")
-        assert json.loads(found) == ["a"]
-        assert others.exists("t:mdcoord:json:task:old") == 0
-        assert json.loads(others.hget("t:mdcoord:task:train", "json"))["labels"] == ["a"]
-    server.close()
+@pytest.mark.parametrize("server", [JSON], indirect=True)
+def test_the_json_type_where_the_server_has_it(w: Workspace, others: Any, prefix: str) -> None:
+    w.agents.register("ada", can=["gpu"])
+    w.tasks.create("Train", id="train", fields={"labels": ["a"]})
+    w.tasks.create("Old", id="old")
+    w.tasks.remove("old")
+    found = others.execute_command("JSON.GET", f"{prefix}agents:status:ada", "$.status")
+    assert json.loads(found) == ["available"]
+    assert 0 < others.ttl(f"{prefix}agents:status:ada") <= 3600
+    found = others.execute_command("JSON.GET", f"{prefix}mdcoord:json:task:train", "$.labels[0]")
+    assert json.loads(found) == ["a"]
+    assert others.exists(f"{prefix}mdcoord:json:task:old") == 0
+    assert json.loads(others.hget(f"{prefix}mdcoord:task:train", "json"))["labels"] == ["a"]
 
 
 def test_events_as_others_see_them(w: Workspace, others: Any, prefix: str) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import frontmatter
-from redis_servers import Server, some_binary
+from redis_servers import Server, some_program
 
 from mdcoord import Workspace
 from mdcoord.backends.markdown.store import MarkdownBackend
@@ -93,7 +93,7 @@ def piped(path: Path, data: bytes, answers: int) -> float:
 
 
 def measure(documents: int) -> None:
-    server = Server(some_binary())
+    server = Server(some_program())
     try:
         with tempfile.TemporaryDirectory() as folder:
             make(Path(folder), documents)

@@ -31,7 +31,7 @@ from mdcoord.model import Key
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from redis_servers import Server, some_binary
+from redis_servers import Server, some_program
 
 CONTEXT = multiprocessing.get_context("fork")
 NUMBERS = count()
@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 4])
     options = parser.parse_args()
-    server = Server(some_binary())
+    server = Server(some_program())
     try:
         print("| tasks | processes | bare /s | mdcoord /s | ratio |\n|---|---|---|---|---|")
         for tasks in options.tasks:

@@ -1,9 +1,9 @@
-"""The Redis backend keeps the contract, on Valkey and on Redis."""
+"""The Redis backend keeps the contract, on Valkey and on Redis, with the JSON type and without."""
 
 from __future__ import annotations
 
 import pytest
-from redis_servers import Server, binaries
+from redis_servers import Server, programs
 
 from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.model import Key
@@ -12,7 +12,7 @@ from .suite import Factory
 from .whole import WholeContract
 
 
-@pytest.mark.parametrize("server", sorted(binaries()) or [None], indirect=True, scope="module")
+@pytest.mark.parametrize("server", [*programs()] or [None], indirect=True, scope="module")
 class TestRedis(WholeContract):
     @pytest.fixture
     def factory(self, server: Server) -> Factory:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from processes import run_all
-from redis_servers import end_with_parent, some_binary
+from redis_servers import end_with_parent, some_program
 
 from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.errors import NothingReady, UsageError
@@ -77,7 +77,17 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Any]]:
 
 def _start(port: int, folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [some_binary(), "--port", str(port), "--cluster-enabled", "yes", "--dir", str(folder), "--save", ""],
+        [
+            *some_program(),
+            "--port",
+            str(port),
+            "--cluster-enabled",
+            "yes",
+            "--dir",
+            str(folder),
+            "--save",
+            "",
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         preexec_fn=end_with_parent if sys.platform == "linux" else None,

@@ -268,18 +268,24 @@ class Claims(Documents[Task]):
 
     def _held(self, id: str, who: Claimant, op: str | None, step: Callable[[Record, Lease], Change]) -> Task:
         env = self._env
+        held: list[Lease] = []
 
         def decide(record: Record) -> Change | None:
             lease: Lease | None = record.lease
+            held.clear()
             if lease and lease.did(op):
                 return None
-            return step(record, hold(record, who, env.host, env.rules))
+            held.append(hold(record, who, env.host, env.rules))
+            return step(record, held[0])
 
         try:
-            return self._typed(env.write(self._key(id), decide))
+            record = env.write(self._key(id), decide)
         except ClaimLost:
             env.tally.add("claims_lost")
             raise
+        if held and not (record.lease and record.lease.holder):
+            self._roster.ended(record.key, held[0])
+        return self._typed(record)
 
     def _routine(self, name: str, task: Task, who: Claimant, op: str | None = None) -> None:
         if self._env.all_events:

@@ -2,20 +2,26 @@
 
 Only registered agents are looked after; for all others this costs one look for a file that is not there.
 
-Where things are: the limit and the breaker stand in the agent's document. Which tasks it holds is told by the
-tasks' leases; a memo for each agent names the tasks to look at, so that counting them costs a few small reads
-however many tasks there are. The memo is made from the tasks where it is missing, a claim adds to it, and
-what is over is dropped from it at the next claim, so completing a task costs nothing here. The limit is kept
-among threads and processes: whoever finds itself beyond it under the memo's lock gives its claim back. (A
-process that is killed between its claim and that note holds a task which does not count.)
+Where things are: the limit and the breaker stand in the agent's document, which every claim reads. Which
+tasks the agent holds is told by the tasks' leases; a memo for each agent names the tasks to look at, so that
+counting them costs a few small reads however many tasks there are. The memo is made from the tasks where it
+is missing, and a claim adds to it. What is over is dropped from it at a later claim: at once where this
+process ended it itself, else when the memo names as many as the agent may hold. So completing a task costs
+nothing here, and neither does a failure but for the agent's document, which notes it at once.
 
-A failure is written to the agent's document at once. That document is not touched by a success, unless the
-breaker has something to forget: the memo says so (`shaky`).
+The limit is kept among threads and processes: whoever finds itself beyond it under the memo's lock gives its
+claim back. (A process that is killed between its claim and that note holds a task which does not count.)
+
+A process remembers what it saw of an agent at its last claim (see `_Sight`), and asks for that no more while
+nobody else claims tasks under the agent's name. It may be wrong for a second when somebody begins to: then a
+task is claimed and given back that would have been left alone, or a success does not count against a failure
+that another process noted since that claim. No more is claimed than may be in any case.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from mdcoord.errors import InvalidName, MdcoordError
@@ -29,7 +35,16 @@ if TYPE_CHECKING:
     from mdcoord.rules.breaker import Breaker
 
 TOPIC: Final = "agents"
-"""The memos of agents by name: `active` {task: attempt}, and `shaky` while the breaker counts failures."""
+"""The memos of agents by name: `active` {task: attempt}."""
+
+REMEMBERED: Final = 1.0
+"""Seconds for which a process relies on what it saw of an agent that nobody else claims for."""
+
+FEW: Final = 16
+"""As long as a memo names fewer tasks, and fewer than the agent may hold, it is not asked which are over."""
+
+Held = dict[str, int]
+"""Tasks that an agent holds, with their attempts."""
 
 
 class Member:
@@ -46,24 +61,46 @@ class Member:
         self.breaker = Breaker.of(fields, team.breaker_threshold, team.breaker_cooldown)
 
 
+@dataclass(slots=True)
+class _Sight:
+    """What this process knows of a registered agent that it claims tasks for.
+
+    `noted` are the tasks in its memo as this process left it, `ended` those that it ended since, `clean`
+    whether the breaker had nothing to forget. They are relied on until `until`, by the clock since boot, and
+    not at all where somebody else had changed the memo.
+    """
+
+    noted: Held = field(default_factory=dict)
+    ended: set[tuple[str, int]] = field(default_factory=set)
+    clean: bool = False
+    until: float = -float("inf")
+
+    def left_of(self, held: Held) -> Held:
+        """Those of these tasks that this process has not ended."""
+        return {task: attempt for task, attempt in held.items() if (task, attempt) not in self.ended}
+
+
 class Roster:
     """The registered agents as claims see them."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
         self._backend = env.backend
-        self._strangers: set[str] = set()
+        self._seen: dict[str, _Sight | None] = {}
+        """None for an agent that was not registered when this process looked last."""
 
     def member(self, agent: str) -> Member | None:
         """A registered agent; None for any other, and for one whose document cannot be read."""
+        name = same_agent(agent)
         try:
-            key = Key.of("agent", agent)
-            if self._backend.exists(key):
-                self._strangers.discard(agent)
-                return self.of(self._backend.read(key))
+            key = Key.of("agent", name)
+            if self._seen.get(name) or self._backend.exists(key):
+                member = self.of(self._backend.read(key))
+                self._sight(name).clean = member.breaker.clean
+                return member
         except MdcoordError:
             pass
-        self._strangers.add(agent)
+        self._seen[name] = None
         return None
 
     def of(self, record: Record) -> Member:
@@ -71,26 +108,48 @@ class Roster:
         return Member(record, self._env.team)
 
     def refusal(self, member: Member) -> str | None:
-        """Why the agent is given no task now, as a sentence; None when it may have one."""
-        held = self._held(member, self._backend.memo(TOPIC, member.id))
-        return self._full(member, held)
+        """Why the agent is given no task now, as a sentence; None when it may have one.
+
+        That is not for sure, as others may claim tasks for it meanwhile: see `enrol`.
+        """
+        seen = self._sight(member.id)
+        known: Held | None = seen.left_of(seen.noted)
+        if not self._relied_on(seen):
+            known = _active(self._backend.memo(TOPIC, member.id))
+        return self._full(member, self._claimed(member) if known is None else known)
 
     def enrol(self, member: Member, task: Key, attempt: int) -> str | None:
         """Note that the agent has claimed a task; the reason when it must give it back."""
-        refused: list[str] = []
+        seen = self._sight(member.id)
+        found: Held | None = None
+        left: Held = {}
+        refused: str | None = None
 
         def revise(memo: Value) -> Value:
-            held = self._held(member, memo)
-            held.pop(task.id, None)
-            refused[:] = filter(None, [self._full(member, held)])
-            active = held if refused else {**held, task.id: attempt}
-            return {"active": active, "shaky": not member.breaker.clean}
+            nonlocal found, left, refused
+            found = _active(memo)
+            left = self._claimed(member) if found is None else seen.left_of(found)
+            left.pop(task.id, None)
+            refused = self._full(member, left)
+            if not refused:
+                left[task.id] = attempt
+            return {"active": {**left}}
 
         try:
             self._backend.keep(TOPIC, member.id, revise, wait=self._env.lock_timeout)
         except MdcoordError:
             return None  # what cannot be noted is not counted: the claim itself is good
-        return refused[0] if refused else None
+        alone = found == seen.noted
+        seen.until = self._env.host.uptime() + REMEMBERED if alone else -float("inf")
+        seen.noted = left
+        seen.ended.intersection_update(left.items())
+        return refused
+
+    def ended(self, task: Key, lease: Lease) -> None:
+        """Note that this process has ended the claim of this lease."""
+        seen = self._seen.get(same_agent(lease.holder.agent)) if lease.holder else None
+        if seen and task.id in seen.noted:
+            seen.ended.add((task.id, lease.attempt))
 
     def forget(self, agent: str) -> None:
         """Make the memo of an agent anew at its next claim: it was not kept for a while."""
@@ -101,9 +160,13 @@ class Roster:
 
     def succeeded(self, agent: str) -> None:
         """A task was completed: the breaker of an agent that had failed before closes."""
-        memo = None if agent in self._strangers else self._memo(agent)
-        if memo and memo.get("shaky"):
-            self._turn(agent, lambda breaker: breaker.succeeded())
+        name = same_agent(agent)
+        seen = self._seen.get(name, _Sight())
+        if seen is None or (seen.clean and self._relied_on(seen)):
+            return
+        member = self.member(name)
+        if member and not member.breaker.clean:
+            self._turn(name, lambda breaker: breaker.succeeded())
 
     def failed(self, agent: str) -> None:
         """An attempt failed: a registered agent's breaker counts it, and opens at its threshold."""
@@ -130,19 +193,13 @@ class Roster:
 
         try:
             key = Key.of("agent", agent)
-            if not self._backend.exists(key):
+            if not self._seen.get(key.id) and not self._backend.exists(key):
                 return
             self._env.write(key, decide)
-            self._mark(key.id, shaky=not turned[1].clean)
         except MdcoordError:
             return
+        self._sight(key.id).clean = turned[1].clean
         self._tell(key.id, *turned)
-
-    def _mark(self, name: str, *, shaky: bool) -> None:
-        def revise(memo: Value) -> Value:
-            return {**memo, "shaky": shaky} if isinstance(memo, dict) else {"shaky": shaky}
-
-        self._backend.keep(TOPIC, name, revise, wait=self._env.lock_timeout)
 
     def _tell(self, name: str, before: Breaker, after: Breaker) -> None:
         now = self._env.host.now()
@@ -153,26 +210,26 @@ class Roster:
             event = "agent_breaker_opened" if opened else "agent_breaker_closed"
             announce(self._env, AGENTS, event, data | ({"until": after.until()} if opened else {}))
 
-    def _memo(self, agent: str) -> Mapping[str, Any] | None:
-        try:
-            memo = self._backend.memo(TOPIC, agent)
-        except MdcoordError:
-            return None
-        return memo if isinstance(memo, dict) else None
+    def _sight(self, name: str) -> _Sight:
+        seen = self._seen.get(name)
+        if seen is None:
+            seen = self._seen[name] = _Sight()
+        return seen
 
-    def _held(self, member: Member, memo: Value) -> dict[str, int]:
-        """The tasks of the memo that the agent still holds, with their attempts."""
-        known = memo.get("active") if isinstance(memo, dict) else None
-        listed = known if isinstance(known, dict) else self._claimed()
-        return {task: attempt for task, attempt in listed.items() if self._holds(member, task, attempt)}
+    def _relied_on(self, seen: _Sight) -> bool:
+        return self._env.host.uptime() < seen.until
 
-    def _claimed(self) -> dict[str, int]:
-        """All tasks that are in progress, with the attempts of their leases."""
+    def _claimed(self, member: Member) -> Held:
+        """The tasks that are in progress and the agent's, by all leases."""
         shelf = self._backend.shelf()
         records = shelf.held() if shelf else self._backend.list("task", max_age=1.0).records
-        keys = [record.key for record in records if status_of(record.fields) == IN_PROGRESS]
-        leases = {key.id: self._backend.lease(key) for key in keys}
-        return {name: lease.attempt for name, lease in leases.items() if lease}
+        running = (record for record in records if status_of(record.fields) == IN_PROGRESS)
+        found = {record.key.id: record.lease or self._backend.lease(record.key) for record in running}
+        return {
+            task: lease.attempt
+            for task, lease in found.items()
+            if lease and lease.holder and same_agent(lease.holder.agent) == member.id
+        }
 
     def _holds(self, member: Member, task: str, attempt: int) -> bool:
         lease: Lease | None = self._backend.lease(Key("task", task))
@@ -186,7 +243,8 @@ class Roster:
             return False
         return over(lease, self._env.host, self._env.rules.grace) is None
 
-    def _full(self, member: Member, held: dict[str, int]) -> str | None:
+    def _full(self, member: Member, held: Held) -> str | None:
+        """Why the agent may have no more than these; what it does not hold any more is dropped from them."""
         env, breaker = self._env, member.breaker
         now = env.host.now()
         state, room = breaker.state(now), breaker.room(member.limit, now)
@@ -196,6 +254,11 @@ class Roster:
                 f"{member.id} is given nothing: its circuit breaker is open after {breaker.failure_count} "
                 f"failures in a row, {f'until {until}' if until else 'until somebody closes it'}"
             )
+        if len(held) < min(room, FEW):
+            return None
+        for task, attempt in [*held.items()]:
+            if not self._holds(member, task, attempt):
+                del held[task]
         if len(held) < room or self._left(held) < room:
             return None
         tasks = ", ".join(sorted(held)) or "none"
@@ -203,7 +266,7 @@ class Roster:
             return f"{member.id} is on trial with {tasks}: its circuit breaker is half open"
         return f"{member.id} holds {tasks}, and its max_concurrent_tasks is {member.limit}"
 
-    def _left(self, held: dict[str, int]) -> int:
+    def _left(self, held: Held) -> int:
         """How many of these it really has: their documents, too, say that they are in progress."""
         for task in list(held):
             try:
@@ -221,6 +284,12 @@ def same_agent(agent: str) -> str:
         return Key.of("agent", agent).id
     except InvalidName:
         return agent
+
+
+def _active(memo: Value) -> Held | None:
+    """The tasks that a memo names; None where there is none that can be understood."""
+    known = memo.get("active") if isinstance(memo, dict) else None
+    return {**known} if isinstance(known, dict) else None
 
 
 def _words(value: Any) -> frozenset[str]:

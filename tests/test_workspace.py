@@ -449,6 +449,26 @@ def test_what_is_wrong(w: Workspace, host: FakeHost) -> None:
     assert all(finding.message and finding.as_dict()["path"] == finding.path for finding in found)
 
 
+def test_a_view_that_is_not_closed_is_told_with_its_line_in_the_file(tmp_path: Path) -> None:
+    with Workspace.create(tmp_path) as w:
+        assert w.root is not None
+        w.tasks.create("Train", id="train")
+        path = w.root / "task-train.md"
+        text = path.read_text().replace("<!-- /mdcoord:view -->\n", "")
+        line = text.splitlines().index("<!-- mdcoord:view task -->") + 1
+        for known in (True, False):  # what the tool wrote there before
+            if not known:
+                path = path.rename(w.root / "task-new.md")
+            path.write_text(text)
+            os.utime(path, (1, 1))
+            (finding,) = w.check()
+            assert (finding.path, finding.line) == (str(path), line)
+            with pytest.raises(InvalidDocument, match="is not closed") as caught:
+                w.tasks.update(path.stem, {"priority": 3})
+            assert (caught.value.details["path"], caught.value.details["line"]) == (str(path), line)
+            assert path.read_text() == text
+
+
 def test_values_that_known_fields_cannot_have(tmp_path: Path) -> None:
     with Workspace.create(tmp_path) as w:
         assert w.root is not None

@@ -102,6 +102,11 @@ class Document:
         return self.text[self._fences.body :]
 
     @property
+    def body_line(self) -> int:
+        """The line of the file that the body begins on, from 1."""
+        return self.text.count("\n", 0, len(self.text) - len(self.body)) + 1
+
+    @property
     def front_matter(self) -> str:
         """The text between the lines of the fences; "" where there are none."""
         return "" if self._fences is None else self.text[self._fences.start : self._fences.end]

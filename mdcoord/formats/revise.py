@@ -6,9 +6,11 @@ lives.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
+from mdcoord.errors import InvalidDocument
 from mdcoord.formats.document import Document
 from mdcoord.formats.templating import Templates
 from mdcoord.model import ID_FIELD, KEEP, Change, Key, Value
@@ -62,16 +64,21 @@ class Scribe:
     def revise(self, key: Key, draft: Draft, change: Change) -> Draft:
         """The document after a change.
 
-        Only the bytes of what changes are touched; an old-style file is adopted first.
+        Only the bytes of what changes are touched; an old-style file is adopted first. Raises UsageError, and
+        InvalidDocument also for a view that is not closed.
         """
-        before = self._adopted(key, draft) if draft.adopted else draft.document
+        with _telling_the_line(draft.document):
+            return self._revised(key, draft, change)
+
+    def _revised(self, key: Key, draft: Draft, change: Change) -> Draft:
+        before = self._whole(key, draft)
         after = before.edit(change) if change.set or change.delete or change.append else before
         body = after.body
         if change.body is not KEEP:
             from mdcoord.formats.views import with_prose
 
             body = with_prose(body, change.body)
-        return _draft(self.with_views(after, body, before.fields))
+        return _draft(self._with_views(after, body, before.fields))
 
     def merge(self, key: Key, base: str, tool: str, person: str, where: str = "") -> Draft:
         """Unite what the tool and a person each made of `base`; both texts survive (see `formats.unite`)."""
@@ -79,9 +86,14 @@ class Scribe:
 
         if person == base:
             return self.open(key, tool, where)
-        theirs = self.whole(key, person, where)
-        old, ours = (self.whole(key, with_newline(text, theirs.newline), where) for text in (base, tool))
-        return _draft(unite(old, ours, theirs, lambda document, body: self.with_views(document, body, None)))
+        saved = self.open(key, person, where)
+        with _telling_the_line(saved.document):
+            theirs = self._whole(key, saved)
+            old, ours = (
+                self._whole(key, self.open(key, with_newline(text, theirs.newline), where))
+                for text in (base, tool)
+            )
+            return _draft(unite(old, ours, theirs, lambda text, body: self._with_views(text, body, None)))
 
     def keep_view_edits(self, key: Key, base: str, draft: Draft) -> Draft:
         """The document with what a person wrote inside a view since `base` put below it, where it is safe."""
@@ -89,15 +101,15 @@ class Scribe:
 
         if draft.adopted:
             return draft
-        body = with_view_edits(self.whole(key, base).body, draft.body, draft.body)
+        with _telling_the_line(draft.document):
+            body = with_view_edits(self._whole(key, self.open(key, base)).body, draft.body, draft.body)
         return draft if body == draft.body else _draft(draft.document.with_body(body))
 
-    def whole(self, key: Key, text: str, where: str = "") -> Document:
-        """A text as a document with front matter: an old-style file as its adoption would make it."""
-        draft = self.open(key, text, where)
+    def _whole(self, key: Key, draft: Draft) -> Document:
+        """The document with front matter: an old-style file as its adoption would make it."""
         return self._adopted(key, draft) if draft.adopted else draft.document
 
-    def with_views(self, document: Document, body: str, before: Mapping[str, Any] | None) -> Document:
+    def _with_views(self, document: Document, body: str, before: Mapping[str, Any] | None) -> Document:
         """The document with this body, its views brought up to date; `before`: the fields they show now."""
         from mdcoord.formats.views import patch_views, render_views
 
@@ -113,6 +125,18 @@ class Scribe:
         fields = {**head, **draft.fields, "schema": head["schema"]}
         document = draft.document.with_front_matter(fields)
         return document.with_body(initial_body(key.kind, fields, document.body, self.templates))
+
+
+@contextmanager
+def _telling_the_line(document: Document) -> Iterator[None]:
+    """A view of the document that is not closed is told with its place in the file, not in the body."""
+    try:
+        yield
+    except InvalidDocument:
+        from mdcoord.formats.views import find_views
+
+        find_views(document.body, where=document.where, line=document.body_line)
+        raise
 
 
 def _draft(document: Document) -> Draft:

@@ -42,27 +42,25 @@ def find_views(body: str, *, where: str = "", line: int = 1) -> list[View]:
     """
     if _ANY_MARK not in body:
         return []
+
+    def refuse(place: int, problem: str) -> NoReturn:
+        raise _broken(problem, where, line + body.count("\n", 0, place))
+
     views: list[View] = []
     opened: re.Match[str] | None = None
     for mark in _outside_of_fences(body):
         if mark["name"]:
             if opened:
-                _refuse(
-                    body,
-                    opened.start(),
-                    f"view {opened['name']!r} is not closed before the next",
-                    where,
-                    line,
-                )
+                refuse(opened.start(), f"view {opened['name']!r} is not closed before the next")
             opened = mark
         elif not opened:
-            _refuse(body, mark.start(), "a view is closed that was not opened", where, line)
+            refuse(mark.start(), "a view is closed that was not opened")
         else:
             after = mark.end() + (body[mark.end() : mark.end() + 1] == "\n")
             views.append(View(opened["name"], opened.end(), mark.start(), after, opened["newline"]))
             opened = None
     if opened:
-        _refuse(body, opened.start(), f"view {opened['name']!r} is not closed", where, line)
+        refuse(opened.start(), f"view {opened['name']!r} is not closed")
     return views
 
 
@@ -80,12 +78,12 @@ def _outside_of_fences(text: str) -> Iterator[re.Match[str]]:
             fence = ""
 
 
-def _refuse(body: str, place: int, problem: str, where: str, line: int) -> NoReturn:
-    raise InvalidDocument(
-        problem,
+def _broken(problem: str, where: str, line: int) -> InvalidDocument:
+    return InvalidDocument(
+        f"{where}, line {line}: {problem}" if where else f"line {line}: {problem}",
         hint=f"a view begins with {_OPEN}NAME --> and ends with {_CLOSE}, each alone on its line",
         path=where,
-        line=line + body.count("\n", 0, place),
+        line=line,
         column=1,
     )
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from mdcoord.backends.base import Backend, Listing
-from mdcoord.errors import ConfigError, MdcoordError
+from mdcoord.errors import ConfigError, InvalidDocument, MdcoordError, NotFound
+from mdcoord.formats.document import Document
+from mdcoord.formats.views import find_views
 from mdcoord.host import Host, seconds_of, timestamp
 from mdcoord.layout import STATE, second_state
 from mdcoord.model import ID_FIELD, KINDS, Record, Value
@@ -51,10 +53,10 @@ def check_workspace(
 ) -> list[Finding]:
     """Everything that is found, by path.
 
-    Files that cannot be read, logs with problems, duplicate ids, known fields with values that cannot be
-    used, dependencies on tasks that do not exist or in a circle, tasks in progress that name nobody, stamps
-    in the future, what was found in the `settings`, and a second place with claims (for a workspace that has
-    a root).
+    Files that cannot be read, views that are not closed, logs with problems, duplicate ids, known fields with
+    values that cannot be used, dependencies on tasks that do not exist or in a circle, tasks in progress that
+    name nobody, stamps in the future, what was found in the `settings`, and a second place with claims (for a
+    workspace that has a root).
     """
     findings: list[Finding] = [*_second_state(root), *_left_behind(root)] if root else []
     findings += _settings(settings)
@@ -69,6 +71,7 @@ def check_workspace(
         findings += _future(listing.records, host.now())
         findings += _overruled(backend, listing.records)
         findings += _misshapen(backend, listing.records)
+        findings += _views(backend, listing.records)
     findings += _dependencies(tasks)
     findings += _nobodys(backend, tasks)
     findings += _logs(backend)
@@ -153,6 +156,25 @@ def _line_of(backend: Backend, record: Record, name: str) -> int | None:
         return None  # it went away, or changed so that it cannot be read
     starts = (f"{name}:", f'"{name}":', f"'{name}':")
     return next((number for number, line in enumerate(lines, 1) if line.startswith(starts)), None)
+
+
+def _views(backend: Backend, records: Sequence[Record]) -> Iterator[Finding]:
+    """Views that are not closed: such a document can be read, and no write can change it."""
+    for record in records:
+        try:
+            find_views(record.body)
+        except InvalidDocument:
+            yield from _broken_view(backend, record)
+
+
+def _broken_view(backend: Backend, record: Record) -> Iterator[Finding]:
+    try:
+        document = Document.parse(backend.text(record.key))
+        find_views(document.body, where=_path(record), line=document.body_line)
+    except InvalidDocument as error:
+        yield Finding(_path(record), error.message, error.details["line"], error.hint)
+    except NotFound:
+        return  # it went away just now
 
 
 def _overruled(backend: Backend, records: Sequence[Record]) -> Iterator[Finding]:

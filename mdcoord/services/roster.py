@@ -162,10 +162,10 @@ class Roster:
         """A task was completed: the breaker of an agent that had failed before closes."""
         name = same_agent(agent)
         seen = self._seen.get(name, _Sight())
-        if seen is None or (seen.clean and self._relied_on(seen)):
-            return
-        member = self.member(name)
-        if member and not member.breaker.clean:
+        if seen and not self._relied_on(seen):
+            self.member(name)
+            seen = self._seen.get(name)
+        if seen and not seen.clean:
             self._turn(name, lambda breaker: breaker.succeeded())
 
     def failed(self, agent: str) -> None:

@@ -18,6 +18,7 @@ from mdcoord.backends.markdown.fileio import FileIO
 from mdcoord.backends.markdown.swap import Leftover
 from mdcoord.backends.markdown.writers import has_writer, writer_of
 from mdcoord.errors import BackendUnavailable, Busy, NotDurable
+from mdcoord.formats.yamltext.limits import MAX_FILE
 
 OLD, NEW = b"the old text\n", b"the new text, a little longer\n"
 
@@ -267,7 +268,7 @@ class TestRead:
             files.read(str(tmp_path / "odd.md"))
 
     def test_a_huge_file_is_refused_unread(self, files: FileIO, path: str) -> None:
-        os.truncate(path, fileio.MAX_BYTES + 1)
+        os.truncate(path, MAX_FILE + 1)
         with pytest.raises(BackendUnavailable, match="the limit is"):
             files.read(path)
 

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from mdcoord.backends.base import (
     DEFAULT_WAIT,
@@ -30,11 +30,9 @@ from mdcoord.backends.base import (
 )
 from mdcoord.errors import AlreadyExists, Busy, Conflict, InvalidDocument, NotFound, UsageError
 from mdcoord.formats.eventlog import channel_name, render_event
+from mdcoord.formats.revise import Scribe
+from mdcoord.formats.templating import Templates
 from mdcoord.model import ABSENT, ANY, KEEP, Change, Expect, Key, Record, Value, normalise_name
-
-if TYPE_CHECKING:
-    from mdcoord.formats.revise import Scribe
-
 
 _REMEMBERED: Final = 64
 """An append that repeats the id of one of this many newest events adds nothing."""
@@ -66,8 +64,8 @@ class MemoryBackend(Backend):
     name = "memory"
     location = "memory"
 
-    def __init__(self, scribe: Scribe | None = None) -> None:
-        self._scribe = scribe or _packaged_scribe()
+    def __init__(self) -> None:
+        self._scribe = Scribe(Templates([]))
         self._documents: dict[Key, _Stored] = {}
         self._leases: dict[Key, Any] = {}
         self._archive: dict[str, _Stored] = {}
@@ -372,13 +370,6 @@ class MemoryBackend(Backend):
 def _memo_key(topic: str, name: str) -> Key:
     # With a slash, so that no document has the same key and the same lock.
     return Key(f"memo/{normalise_name(topic)}", normalise_name(name))
-
-
-def _packaged_scribe() -> Scribe:
-    from mdcoord.formats.revise import Scribe
-    from mdcoord.formats.templating import Templates
-
-    return Scribe(Templates([]))
 
 
 def _stored(key: Key, text: str) -> _Stored:

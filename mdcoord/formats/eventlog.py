@@ -336,7 +336,7 @@ def new_archive(channel: str, date: str) -> bytes:
     return _head(channel, f"{channel_title(channel)}, archived {date}", f'archived_on: "{date}"\n') + b"\n"
 
 
-def _head(channel: str, title: str, more: str = "") -> bytes:
+def _head(channel: str, title: str, more: str) -> bytes:
     fields = f"schema: mdcoord/events/1\nchannel: {_plain(channel)}\ntitle: {_plain(title)}\n{more}"
     return f"---\n{fields}---\n\n# {title}\n".encode()
 

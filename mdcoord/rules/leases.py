@@ -210,17 +210,15 @@ def held(lease: Lease | None, who: Claimant, task: str, named: str | None = None
     )
 
 
-def renew(lease: Lease, host: Host, *, ttl: float | None = None) -> Lease:
+def renew(lease: Lease, host: Host) -> Lease:
     """The lease with its end moved to a full ttl from now. The caller has checked that it is held."""
     holder = lease.holder
     if holder is None:
         raise ValueError("there is nothing to renew")
     now = host.now()
-    ttl = holder.ttl if ttl is None else ttl
     renewed = holder._replace(
-        ttl=ttl,
         renewed_at=timestamp(now),
-        expires_at=timestamp(now + ttl),
+        expires_at=timestamp(now + holder.ttl),
         beat=holder.beat + 1,
         host=host.name,
         boot=host.boot,

@@ -16,11 +16,11 @@ from mdcoord.model import Value
 from mdcoord.rules.graph import cycle
 from mdcoord.rules.phases import FIELD, Fields, Stage, Tasks, entries
 from mdcoord.rules.readiness import DONE, OPEN, UNDONE, dependencies, status_for_others, task_id
+from mdcoord.rules.standing import IN_PROGRESS
 
 OVER: Final = frozenset(["completed", "failed", "blocked"])
 """A workflow that stands so does not go on by itself."""
 
-IN_PROGRESS: Final = "in_progress"
 MISSING: Final = "missing"
 """The status of a task that a workflow names and that does not exist."""
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from mdcoord.errors import InvalidDocument, InvalidName, MdcoordError, NotFound
 from mdcoord.formats.brief import Brief, Check, Part
+from mdcoord.formats.derived import listed
 from mdcoord.model import Value
 from mdcoord.projectfiles import FileText
 from mdcoord.records import Context, Task
@@ -67,7 +68,7 @@ class Briefs:
         room = _Room(WHOLE)
         instructions = [*self._instructions(task, room)]
         context = [self._reference(label, given, room) for label, given in _references(task.fields)]
-        results = [self._result(other, room) for other in _listed(task.fields.get("depends_on"))]
+        results = [self._result(other, room) for other in listed(task.fields.get("depends_on"))]
         parts = [*instructions, *context, *results]
         return Brief(
             id=task.id,
@@ -80,7 +81,7 @@ class Briefs:
             results=results,
             acceptance=[Check(one.number, one.text, one.done, one.by) for one in criteria(task.fields)],
             acceptance_required=task.fields.get(REQUIRED) is True,
-            next_steps=[str(step) for step in _listed(task.fields.get("next_steps"))],
+            next_steps=[str(step) for step in listed(task.fields.get("next_steps"))],
             commands=_commands(task),
             problems=[f"{part.source}: {part.problem}" for part in parts if part.problem],
         )
@@ -99,12 +100,12 @@ class Briefs:
 
     def _constraints(self, task: Task) -> list[str]:
         fields, timeout = task.fields, timeout_of(task.fields, self._env.rules)
-        told = [str(one) for one in _listed(fields.get("constraints"))]
+        told = [str(one) for one in listed(fields.get("constraints"))]
         if task.needs:
             told.append(f"whoever does it must be able to: {', '.join(map(str, task.needs))}")
         if timeout:
             told.append(f"each attempt may take {timeout:g} seconds; after that others may have the task")
-        if rivals := _listed(fields.get("conflicts_with")):
+        if rivals := listed(fields.get("conflicts_with")):
             told.append(f"it must not run at the same time as: {', '.join(map(str, rivals))}")
         if fields.get(GATE) == GATE_REQUIRED:
             told.append("it cannot be completed before the project's quality gate has passed in this attempt")
@@ -221,7 +222,7 @@ class _Room:
 def _references(fields: Mapping[str, Any]) -> list[tuple[str, Value]]:
     """The entries of `context` with their labels."""
     found: list[tuple[str, Value]] = []
-    for entry in _listed(fields.get("context")):
+    for entry in listed(fields.get("context")):
         found += _labelled(entry) if isinstance(entry, Mapping) else [("", entry)]
     return found
 
@@ -268,9 +269,3 @@ def _prose(record: Task | Context) -> str:
         return prose_of(record.body).strip()
     except InvalidDocument:
         return record.body.strip()
-
-
-def _listed(value: Any) -> list[Any]:
-    if isinstance(value, list):
-        return value
-    return [] if value is None or value == "" else [value]

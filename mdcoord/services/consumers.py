@@ -144,10 +144,10 @@ class Subscription:
         consumer: str,
         typed: Typed,
         *,
-        matches: Matches | None = None,
-        follow: bool = True,
-        after: str | None = None,
-        ack: bool = True,
+        matches: Matches | None,
+        follow: bool,
+        after: str | None,
+        ack: bool,
     ) -> None:
         self.channel = channel
         self.consumer = normalise_name(consumer)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from mdcoord.formats.derived import listed
 from mdcoord.model import Value
 from mdcoord.rules.acceptance import criteria
 from mdcoord.rules.phases import Planned, Tasks
@@ -42,11 +43,11 @@ class Difference:
         """The value with which there is no difference; what is there besides, and is none, stays."""
         wanted, found = self.wanted, self.found
         if self.field in _GROWING:
-            return [*_items(found), *(one for one in _items(wanted) if one not in _items(found))]
+            return [*listed(found), *(one for one in listed(wanted) if one not in listed(found))]
         if self.field == "acceptance":  # what is ticked stays so
-            known = zip(criteria({"acceptance": found}), _items(found), strict=True)
+            known = zip(criteria({"acceptance": found}), listed(found), strict=True)
             entries = {criterion.text: entry for criterion, entry in known}
-            wanted = [entries.get(str(text), text) for text in _items(wanted)]
+            wanted = [entries.get(str(text), text) for text in listed(wanted)]
         elif isinstance(wanted, dict) and isinstance(found, dict):
             return {**found, **wanted}
         return wanted
@@ -106,12 +107,6 @@ def _lists(one: Planned, found: Mapping[str, Any]) -> Iterator[Difference]:
     ):
         if not set(wanted) <= set(known[name]):
             yield Difference(one.id, name, list(wanted), found.get(name))
-
-
-def _items(value: Value) -> list[Value]:
-    if isinstance(value, list):
-        return value
-    return [] if value is None or value == "" else [value]
 
 
 def _holds(wanted: Value, found: Value) -> bool:

@@ -12,6 +12,7 @@ from mdcoord.errors import BackendUnavailable, Busy, ClaimLost, MdcoordError, No
 from mdcoord.host import timestamp
 from mdcoord.model import Value
 from mdcoord.records import Task
+from mdcoord.rules.leases import OVERDUE
 from mdcoord.rules.readiness import DONE, OPEN, UNDONE
 from mdcoord.rules.standing import IN_PROGRESS, timeout_of
 from mdcoord.services.claim import Claim
@@ -28,7 +29,6 @@ KILL_AFTER: Final = 3.0
 """Seconds between the request to end and the end. A container's or a service's stop allows ten in all."""
 
 _STOPPED: Final = "its worker was stopped"
-_OVERDUE: Final = "it ran longer than its timeout"
 
 _LOOK: Final = 1.0
 """Seconds between two looks whether the claim still stands; its heartbeats are much rarer."""
@@ -122,7 +122,7 @@ class Job:
         elif now < self._next:
             return
         elif self._reason is None:
-            self.end(_OVERDUE)
+            self.end(OVERDUE)
         elif not self._hard:
             self.end(self._reason, hard=True)
         else:
@@ -166,8 +166,8 @@ class Job:
         try:
             if reason == LOST:
                 verdict, error = self._after_loss("")
-            elif reason == _OVERDUE:
-                verdict, error = self._fail(f"{_OVERDUE} of {self._timeout:g} s")
+            elif reason == OVERDUE:
+                verdict, error = self._fail(f"{OVERDUE} of {self._timeout:g} s")
             elif reason or end is None:
                 verdict, error = self._write(RELEASED, self._claim.release, reason=reason)
             else:

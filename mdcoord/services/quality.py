@@ -32,7 +32,7 @@ class Quality(Documents[Context]):
     kind = "context"
 
     def __init__(
-        self, env: Env, tasks: Claims, config: Config, folder: Callable[[], str], apart: str | None = None
+        self, env: Env, tasks: Claims, config: Config, folder: Callable[[], str], apart: str | None
     ) -> None:
         """`folder` tells where the project's files are, `apart` what of them is no part of the project."""
         super().__init__(env)

@@ -35,7 +35,7 @@ COUNTED: Final = (
 class Tally:
     """The numbers of one process. Safe to use from several threads."""
 
-    def __init__(self, backend: Backend, *, enabled: bool = True) -> None:
+    def __init__(self, backend: Backend, *, enabled: bool) -> None:
         self._backend = backend
         self._enabled = enabled
         self._lock = threading.Lock()

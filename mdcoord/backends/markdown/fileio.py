@@ -27,13 +27,10 @@ from weakref import WeakSet
 from mdcoord.backends.markdown.exchange import rename_new
 from mdcoord.backends.markdown.flock import Lock, peek
 from mdcoord.backends.markdown.oserrors import not_durable, unavailable
-from mdcoord.backends.markdown.swap import Leftover, Swap, content, content_of, wait_for_writers
+from mdcoord.backends.markdown.swap import READ, Leftover, Swap, content, content_of, wait_for_writers
 from mdcoord.errors import BackendUnavailable, NotDurable
+from mdcoord.formats.yamltext.limits import MAX_FILE
 
-MAX_BYTES: Final = 10 * 1024 * 1024
-"""A larger file is refused before it is read."""
-
-_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _TEMP: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _SETTLE: Final = 0.25
@@ -148,7 +145,7 @@ class FileIO:
         Raises Busy while somebody writes to it.
         """
         with translated(temp):
-            descriptor = os.open(temp, _READ)
+            descriptor = os.open(temp, READ)
             try:
                 wait_for_writers(descriptor, temp)
                 return content(descriptor)
@@ -294,7 +291,7 @@ class FileIO:
     def _read_once(self, path: str) -> tuple[bytes, bool]:
         """The content, and whether it can be believed."""
         with translated(path):
-            descriptor = os.open(path, _READ)
+            descriptor = os.open(path, READ)
             try:
                 before = os.fstat(descriptor)
                 _require_plain(path, before)
@@ -358,9 +355,9 @@ class translated:
 def _require_plain(path: str, info: os.stat_result) -> None:
     if not stat.S_ISREG(info.st_mode):
         raise BackendUnavailable(f"{path} is not a regular file", hint="put a plain file there", path=path)
-    if info.st_size > MAX_BYTES:
+    if info.st_size > MAX_FILE:
         raise BackendUnavailable(
-            f"{path} has {info.st_size} bytes; the limit is {MAX_BYTES}", hint="split the document", path=path
+            f"{path} has {info.st_size} bytes; the limit is {MAX_FILE}", hint="split the document", path=path
         )
 
 

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from mdcoord.backends.base import Event
 from mdcoord.backends.markdown.fileio import close_quietly, translated
+from mdcoord.backends.markdown.swap import READ
 from mdcoord.errors import BackendUnavailable, UsageError
 from mdcoord.formats import eventlog
 from mdcoord.formats.eventlog import Entry, Span
@@ -26,7 +27,6 @@ from mdcoord.formats.labels import parse_timestamp
 Read = Callable[[int, int], bytes]
 """Reads up to `count` bytes from a place: `read(place, count)`."""
 
-_OPEN: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _HEAD: Final = 4096
 _CHUNK: Final = 16384
 _MOST: Final = 1 << 20
@@ -221,7 +221,7 @@ def end_of(path: str, count: int) -> bytes:
     """The last `count` bytes of a file; nothing where there is none. Raises BackendUnavailable."""
     try:
         with translated(path):
-            descriptor = os.open(path, _OPEN)
+            descriptor = os.open(path, READ)
             try:
                 return os.pread(descriptor, count, max(0, os.fstat(descriptor).st_size - count))
             finally:
@@ -234,7 +234,7 @@ def end_of(path: str, count: int) -> bytes:
 def viewing(channel: str, path: str) -> Iterator[LogView]:
     """A view of a file as long as it is now. Raises FileNotFoundError, BackendUnavailable."""
     with translated(path):
-        descriptor = os.open(path, _OPEN)
+        descriptor = os.open(path, READ)
         try:
             info = os.fstat(descriptor)
             if not stat.S_ISREG(info.st_mode):

@@ -17,7 +17,9 @@ from mdcoord.backends.markdown.oserrors import not_durable
 from mdcoord.backends.markdown.writers import has_writer, writer_of
 from mdcoord.errors import Busy, NotDurable
 
-_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""How files of a workspace are opened to be read: following no link, waiting for nobody."""
+
 _SAVING: Final = 2.0
 """Seconds to wait for a program that has a file open for writing."""
 _PAUSE: Final = 0.005
@@ -48,7 +50,7 @@ class Swap:
         """
         try:
             out = self._displace()
-            descriptor = os.open(out, _READ)
+            descriptor = os.open(out, READ)
             try:
                 writer = has_writer(descriptor)
                 problem = None
@@ -145,7 +147,7 @@ def content(descriptor: int) -> bytes:
 
 def content_of(path: str) -> bytes:
     """All of a file."""
-    descriptor = os.open(path, _READ)
+    descriptor = os.open(path, READ)
     try:
         return content(descriptor)
     finally:

@@ -91,16 +91,16 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([paint(head, "1"), *body])
 
 
-def pairs(rows: Iterable[tuple[str, str]], indent: str = "  ") -> str:
+def pairs(rows: Iterable[tuple[str, str]]) -> str:
     """Names and values, one pair a line, the values aligned. Several lines stand below their name."""
     kept = [(name, value) for name, value in rows if value]
     widest = max((width(name) for name, _ in kept), default=0)
     lines = []
     for name, value in kept:
         if "\n" in value:
-            lines += [f"{indent}{name}", *(f"{indent}  {uncontrolled(line)}" for line in value.split("\n"))]
+            lines += [f"  {name}", *(f"    {uncontrolled(line)}" for line in value.split("\n"))]
         else:
-            lines.append(f"{indent}{name}{' ' * (widest - width(name))}  {clean(value)}")
+            lines.append(f"  {name}{' ' * (widest - width(name))}  {clean(value)}")
     return "\n".join(lines)
 
 

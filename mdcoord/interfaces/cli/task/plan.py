@@ -10,11 +10,10 @@ from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
 from mdcoord.interfaces.cli.options import named
 from mdcoord.interfaces.cli.output import clean, note, put, put_all, write
+from mdcoord.rules.assignment import STRATEGIES
 
 if TYPE_CHECKING:
     from mdcoord.rules.graph import Node
-
-STRATEGIES = ("skill_based", "round_robin", "load_balanced", "learned")
 
 
 @verb("assign", example="mdcoord task assign train --strategy load_balanced")

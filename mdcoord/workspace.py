@@ -60,7 +60,7 @@ class Workspace:
     """What `create` made or changed; empty when all was there."""
 
     notice: str = ""
-    """What whoever called `create` should know: a server that was named is absent, and so not used."""
+    """What whoever called `create` should know: a server is not used, or keeps nothing."""
 
     _opened_at: str | None = None
     """The place that whoever opened it named."""
@@ -148,7 +148,7 @@ class Workspace:
         that is asked for is absent, AlreadyExists for a workspace that lives elsewhere.
         """
         from mdcoord.upkeep.make import make_workspace
-        from mdcoord.upkeep.settle import remember, settled
+        from mdcoord.upkeep.settle import caveat, remember, settled
 
         root = root_for(folder)
         config = load_config(root, os.environ)
@@ -159,7 +159,7 @@ class Workspace:
         workspace = cls._at(root, agent=agent, session=session, host=host)
         workspace.made = made
         if choice and choice.asked:
-            workspace.notice = choice.notice
+            workspace.notice = choice.notice or caveat(workspace.backend)
             workspace.log(f"This workspace is kept in {choice.mode}: {'; '.join(choice.reasons)}.")
         return workspace
 

@@ -73,8 +73,10 @@ def test_every_method_of_the_contract_goes_along() -> None:
 
 
 def test_the_step_that_finds_it_gone_is_done_there(left: MarkdownBackend) -> None:
-    there, asked = MemoryBackend(), []
-    there.durability = "appendonly"
+    class Lasting(MemoryBackend):
+        durability = "appendonly"
+
+    there, asked = Lasting(), []
     there.create("task", {"n": 5}, name="one")
 
     def reopen(place: str) -> Backend:

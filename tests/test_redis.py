@@ -25,6 +25,7 @@ from mdcoord.backends.redis.address import parse_address
 from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.errors import BackendUnavailable, NotFound, NothingReady, UsageError
 from mdcoord.model import Change, Key
+from mdcoord.upkeep.settle import caveat
 from mdcoord.workspace import Workspace
 
 NUMBERS = count()
@@ -158,6 +159,21 @@ def test_a_full_memory_is_told(server: Server, backend: RedisBackend, others: An
     finally:
         others.config_set("maxmemory", "0")
     assert grow(backend) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        (["--appendonly", "yes"], "appendonly"),
+        (["--save", "3600 1"], "snapshots"),
+        ([], "memory"),
+        (["--rename-command", "CONFIG", ""], "unknown"),
+    ],
+)
+def test_what_a_server_keeps(started: Start, settings: list[str], kept: str) -> None:
+    with RedisBackend(started(*settings).url()) as backend:
+        assert backend.durability == kept
+        assert ("memory only" in caveat(backend)) == (kept == "memory")
 
 
 # -- answers that are lost

@@ -171,8 +171,11 @@ class Backend(ABC):
 
     name: str = ""
     location: str = ""
-    durability: str = ""
-    """What an acknowledged write survives, in a word, where the store decides that and not the settings."""
+
+    @property
+    def durability(self) -> str:
+        """What an acknowledged write survives, in a word, where the store decides that; else ""."""
+        return ""
 
     @property
     def waits(self) -> int:

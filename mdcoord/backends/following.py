@@ -67,6 +67,10 @@ class _Following(Backend):
         self._take(backend)
 
     @property
+    def durability(self) -> str:
+        return self.there.durability
+
+    @property
     def waits(self) -> int:
         return self.there.waits
 
@@ -134,7 +138,7 @@ class _Following(Backend):
 
     def _take(self, backend: Backend) -> None:
         self.there = backend
-        self.name, self.location, self.durability = backend.name, backend.location, backend.durability
+        self.name, self.location = backend.name, backend.location
 
 
 class _Shelf(Shelf):

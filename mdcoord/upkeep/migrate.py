@@ -27,6 +27,7 @@ from mdcoord.moving.leftbehind import LeftBehind
 from mdcoord.moving.stream import DOCUMENTS
 from mdcoord.moving.transfer import OWN, Tell, Transfer
 from mdcoord.upkeep.configure import ConfigFile
+from mdcoord.upkeep.settle import caveat
 
 ROUNDS: Final = 3
 """How often what changed meanwhile is copied while all go on working; then writers have to wait."""
@@ -42,6 +43,7 @@ class Migrated:
     `counts` are the records by kind, `left_out` files that are no text and stay. `archived` is how many files
     of the old place were put into the archive, `set_aside` the names there of files that were saved after the
     workspace had left them. `already` says that it lived there before; then what was left to do was done.
+    `notice` is what there is to know of the new place.
     """
 
     source: str
@@ -52,6 +54,7 @@ class Migrated:
     archived: int = 0
     already: bool = False
     dry_run: bool = False
+    notice: str = ""
 
     def as_dict(self) -> dict[str, Value]:
         """As plain JSON data."""
@@ -244,6 +247,7 @@ class Migration:
             archived,
             already,
             dry_run,
+            caveat(self._target),
         )
 
 

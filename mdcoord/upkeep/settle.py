@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from mdcoord.backends.base import Backend
 from mdcoord.backends.detect import Choice, choose
 from mdcoord.backends.markdown.home import HERE, Home
 from mdcoord.backends.opening import is_address, kept_in_files, mode_of, no_place, open_backend
@@ -84,6 +85,16 @@ def reason(root: Path | None, config: Config) -> str:
     if kept or config.origin("mode") == "default":
         return kept or "no server was asked for"
     return f"{config.origin('mode')} says so"
+
+
+def caveat(backend: Backend) -> str:
+    """What there is to know of a server that keeps nothing when it ends; "" of any other store."""
+    if backend.durability != "memory":
+        return ""
+    return (
+        f"{backend.location} keeps all in memory only, and a restart of the server loses it: "
+        "set `appendonly yes` in its configuration, or keep a copy with `mdcoord mirror`"
+    )
 
 
 def moving(mode: str) -> str:

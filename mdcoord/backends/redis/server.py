@@ -18,14 +18,10 @@ _HELLO = Script("hello")
 
 
 class Server(NamedTuple):
-    """`data` names what it holds and its clock; `has_json` tells whether it has the JSON type.
-
-    `durability` is `appendonly` (it keeps a log of its writes) or `snapshots` (it loses what is newer).
-    """
+    """`data` names what it holds and its clock; `has_json` tells whether it has the JSON type."""
 
     data: str
     has_json: bool
-    durability: str
 
 
 def meet(link: Link, keys: Keys) -> Server:
@@ -58,7 +54,20 @@ def _met(link: Link, keys: Keys) -> Server:
         )
     (data,) = link.run(_HELLO, [keys.identity], [os.urandom(8).hex()])
     has_json = link.knows("JSON.TYPE", keys.json(Key("none", "none")))
-    return Server(data.decode(), has_json, "appendonly" if facts.get("aof_enabled") == "1" else "snapshots")
+    return Server(data.decode(), has_json)
+
+
+def durability(link: Link) -> str:
+    """What a write survives that a server acknowledged, as it is set now. Raises BackendUnavailable.
+
+    `appendonly`: it keeps a log of its writes; `snapshots`: a crash loses what is newer than the last one;
+    `memory`: every restart loses everything; `unknown`: it does not say.
+    """
+    if _facts(link.call("INFO", "persistence")).get("aof_enabled") == "1":
+        return "appendonly"
+    if not link.knows("CONFIG", "GET", "save"):
+        return "unknown"
+    return "snapshots" if any(link.call("CONFIG", "GET", "save")[1:]) else "memory"
 
 
 def _facts(text: bytes) -> Mapping[str, str]:

@@ -83,7 +83,6 @@ class RedisBackend(Backend):
         met = server.meet(link, keys)
         self._data = met.data
         link.away = f"{keys.away}-{met.data}" if elsewhere else keys.away  # a key that nobody ever makes
-        self.durability = met.durability
         self._sight = Sight(keys, met.has_json)
         self._scribe = Scribe(Templates(list(templates)))
         self._documents = Documents(link, keys, self._scribe, self._sight)
@@ -93,6 +92,10 @@ class RedisBackend(Backend):
         self._me = os.urandom(6).hex()
         self._turns = Turns()
         self._memos = Memos(link, keys, self._sight, self._turns)
+
+    @property
+    def durability(self) -> str:
+        return server.durability(self._link)
 
     @property
     def waits(self) -> int:

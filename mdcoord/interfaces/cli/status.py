@@ -13,6 +13,11 @@ from mdcoord.interfaces.cli.warning import located
 SHOWN = 10
 """How many lines each part has at most, so that all fits on one screen."""
 
+_KEPT = {
+    "memory": "memory only: a restart of the server loses everything",
+    "unknown": "unknown: the server does not say what it keeps",
+}
+
 
 @verb("status", example="mdcoord status")
 def status(call: Call) -> None:
@@ -37,7 +42,8 @@ def _text(found: dict[str, Any]) -> str:
 def _where(found: dict[str, Any]) -> str:
     who = f", as {found['agent']}" if found["agent"] else ""
     mode = f"Mode: {found['backend']} ({found['reason']}); {found['change']}"
-    place = f"{found['location']}  ({found['backend']}, durability {found['durability']}{who})"
+    kept = _KEPT.get(found["durability"], found["durability"])
+    place = f"{found['location']}  ({found['backend']}, durability {kept}{who})"
     mirrors = [
         f"Mirror: {one['folder']} on {one['host']}, up to date {age(one['at'])}" for one in found["mirrors"]
     ]

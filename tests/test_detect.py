@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import socket
 import subprocess
@@ -19,8 +20,9 @@ from redis import Redis
 from redis_servers import Server, Start
 from taskqueue_peer import STANDIN
 
-from mdcoord.backends.detect import Choice, choose
+from mdcoord.backends.detect import Choice, choose, ping
 from mdcoord.backends.markdown.home import Home
+from mdcoord.backends.redis.address import parse_address
 from mdcoord.config import Config, config_of
 from mdcoord.errors import AlreadyExists, BackendUnavailable, ConfigError, UsageError
 from mdcoord.interfaces.cli.app import cli
@@ -158,12 +160,9 @@ def test_markdown_needs_nobody(server: Server) -> None:
     ],
 )
 def test_what_counts_as_an_answer(answer: bytes, expected: str) -> None:
-    import re
-
     with listening(answer) as port:
-        found = choose("auto", Config(), {"REDIS_PORT": port, "PATH": ""})
-    assert found.mode == ("markdown" if expected else "redis")
-    assert not expected or re.search(expected, found.reasons[0])
+        found = ping(parse_address(f"redis://127.0.0.1:{port}", {}), 0.1)
+    assert re.search(expected, found) if expected else not found
 
 
 def test_a_server_on_this_machine_that_nobody_named(closed: str, started: Start) -> None:
@@ -173,6 +172,23 @@ def test_a_server_on_this_machine_that_nobody_named(closed: str, started: Start)
     assert choose(None, Config(), environ).mode == "markdown"
     found = choose("auto", Config(), environ)
     assert (found.mode, found.reasons) == ("redis", (f"Redis answers at redis://localhost:{closed}/0",))
+
+
+def test_a_server_that_refuses_is_an_error_where_it_was_named(
+    project: Path, closed: str, started: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started("--port", closed, "--bind", "127.0.0.1", "--requirepass", "right")
+    monkeypatch.setenv("REDIS_PORT", closed)
+    monkeypatch.setenv("MDCOORD_TASKQUEUE_COMMAND", "off")
+    monkeypatch.setenv("REDIS_HOST", "127.0.0.1")
+    for place in (None, "auto", "redis"):
+        with pytest.raises(BackendUnavailable, match="refused: Authentication required"):
+            Workspace.create(backend=place)
+    monkeypatch.delenv("REDIS_HOST")
+    with Workspace.create(backend="auto") as w:
+        assert w.backend.name == "markdown"
+        refused = f"Redis at redis://localhost:{closed}/0 refused: Authentication required"
+        assert w.notice == f"{refused}: this workspace is kept in markdown"
 
 
 def test_no_password_is_told(closed: str) -> None:
@@ -215,7 +231,8 @@ def test_a_workspace_remembers_where_it_lives(
     monkeypatch.setenv("REDIS_URL", server.url("remembers:"))
     with Workspace.create() as w:
         w.tasks.create("Train", id="train")
-        assert (w.backend.name, w.notice) == ("redis", "")
+        assert w.backend.name == "redis"
+        assert "keeps all in memory only" in w.notice
         assert [event["message"] for event in w.events.tail("log")] == [
             f"This workspace is kept in redis: Redis answers at unix://{server.socket}/0?prefix=remembers:."
         ]

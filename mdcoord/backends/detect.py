@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mdcoord.backends.opening import is_address, mode_of, names_redis, redis_url
+from mdcoord.backends.opening import is_address, mode_of, names_redis, open_backend, redis_url
 from mdcoord.config import Config
 from mdcoord.config.kinds import OFF
-from mdcoord.errors import BackendUnavailable
+from mdcoord.errors import BackendUnavailable, UsageError
 
 if TYPE_CHECKING:
     from socket import socket
@@ -33,8 +33,8 @@ FAR: Final = 1.0
 class Choice:
     """A place for `opening.open_backend`, and why.
 
-    It may hold a password, the reasons hold none. `notice` tells that a server that was named is not used;
-    `asked` is False where nobody asked for anything.
+    It may hold a password, the reasons hold none. `notice` tells that a server is not used that was named, or
+    that is there and refuses; `asked` is False where nobody asked for anything.
     """
 
     place: str
@@ -81,13 +81,24 @@ def _first(config: Config, environ: Mapping[str, str], *, everywhere: bool) -> C
         if not (named or everywhere):
             continue
         place, words = look(config, environ, mode)
-        reasons.append(words)
-        if place:
+        refused = "" if named or not place else _refusal(place, config)
+        reasons.append(refused or words)
+        if place and not refused:
             return Choice(place, tuple(reasons), _notice(missed, mode))
-        if named:
-            missed.append(words)
+        if named or refused:
+            missed.append(reasons[-1])
     asked = bool(reasons)
     return Choice("markdown", tuple(reasons), _notice(missed, "markdown"), asked)
+
+
+def _refusal(place: str, config: Config) -> str:
+    """Why a server that nobody named is of no use, as it wants a password, for example; "" where it is."""
+    if mode_of(place) == "redis":
+        try:
+            open_backend(place, config, None).close()
+        except (BackendUnavailable, UsageError) as error:
+            return error.message
+    return ""
 
 
 def _named(mode: str, config: Config, environ: Mapping[str, str]) -> bool:

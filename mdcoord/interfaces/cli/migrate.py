@@ -106,7 +106,7 @@ def _text(found: Migrated) -> str:
 def _explain(found: Migrated) -> None:
     if found.archived:
         files = "1 file is" if found.archived == 1 else f"{found.archived} files are"
-        note(f"({files} in archive/pre-redis/, a backup of this moment that nobody reads: delete it when you like)")
+        note(f"({files} in archive/pre-redis/, a backup that nobody reads: delete it when you like)")
     for name in found.set_aside:
         note(clean(f"(saved in the old place after the move, and put aside: {name})"))
     if found.notice:

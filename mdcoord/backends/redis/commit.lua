@@ -39,8 +39,18 @@ local gone = away(true)
 if gone then return gone end
 if not good then return {time[1], time[2], 0, found} end
 
--- RELEASE moves what waits in a set into a sorted set.
+-- Puts ids into an index, with a new revision.
+local function put(index, ...)
+  local revision = redis.call('INCR', KEYS[2])
+  for _, id in ipairs({...}) do
+    redis.call('ZADD', index, revision, id)
+    redis.call('PUBLISH', KEYS[2], id)
+  end
+end
+
+-- RELEASE moves what waits in a set into a sorted set; INDEX puts ids into an index.
 local function run(command, key, ...)
+  if command == 'INDEX' then return put(key, ...) end
   if command ~= 'RELEASE' then return redis.call(command, key, ...) end
   for _, member in ipairs(redis.call('SMEMBERS', key)) do
     redis.call('ZADD', ..., cjson.decode(member).priority, member)
@@ -50,10 +60,10 @@ end
 
 while place <= #ARGV do run(words()) end
 if ARGV[3] == 'put' then
-  redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[2]), ARGV[2])
+  put(KEYS[3], ARGV[2])
 elseif ARGV[3] == 'drop' then
   redis.call('ZREM', KEYS[3], ARGV[2])
+  redis.call('PUBLISH', KEYS[2], ARGV[2])
 end
-if ARGV[3] ~= '' then redis.call('PUBLISH', KEYS[2], ARGV[2]) end
 redis.call('SET', KEYS[1], 1, 'EX', ARGV[1])
 return {time[1], time[2], 1, found}

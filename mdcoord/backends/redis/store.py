@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Final
+from typing import Any
 
 from mdcoord.backends.base import (
     DEFAULT_WAIT,
@@ -29,6 +29,7 @@ from mdcoord.backends.base import (
 )
 from mdcoord.backends.redis import server
 from mdcoord.backends.redis.address import parse_address
+from mdcoord.backends.redis.arrivals import Arrivals
 from mdcoord.backends.redis.changes import RedisChanges
 from mdcoord.backends.redis.clock import ServerHost
 from mdcoord.backends.redis.commits import (
@@ -36,9 +37,7 @@ from mdcoord.backends.redis.commits import (
     NOTHING,
     Step,
     commit,
-    commit_all,
     digest,
-    in_pages,
     same_text,
 )
 from mdcoord.backends.redis.documents import Documents, agree, lease_of, packed, taken, there, unpacked
@@ -60,9 +59,6 @@ from mdcoord.formats.templating import Templates
 from mdcoord.host import Host
 from mdcoord.model import ABSENT, ANY, Change, Expect, Key, Record, Value, normalise_name
 from mdcoord.rules.leases import Lease
-
-PAGE: Final = 200
-"""Documents stored at once."""
 
 
 class RedisBackend(Backend):
@@ -265,12 +261,11 @@ class RedisBackend(Backend):
                 race.lost()
 
     def put_all(self, copies: Sequence[Copy]) -> Sequence[bool]:
-        done: list[bool] = []
-        for page in in_pages(copies, PAGE):
-            done += commit_all(self._link, self._keys, [self._documents.arrival(copy) for copy in page])
-            for copy in page:
-                self._listings.outdated(copy.key.kind)
-        return done
+        try:
+            return Arrivals(self._link, self._keys, self._documents).store(copies)
+        finally:
+            for kind in {copy.key.kind for copy in copies}:
+                self._listings.outdated(kind)
 
     def put_text(self, key: Key, text: str) -> None:
         """Replace a document's text as an editor would: no check, no change of the lease."""

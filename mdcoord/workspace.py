@@ -10,8 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from mdcoord.backends.base import Backend, Unreadable
+from mdcoord.backends.base import Backend
 from mdcoord.backends.opening import is_address, open_backend, open_home
+from mdcoord.backends.values import Unreadable
 from mdcoord.config import Config, load_config, project_folder
 from mdcoord.errors import InvalidName, NotFound, UsageError
 from mdcoord.host import Host

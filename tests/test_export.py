@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from commands import Mdcoord
 
-from mdcoord.backends.base import Copy, Event, Unreadable
 from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.memory import MemoryBackend
+from mdcoord.backends.values import Copy, Event, Unreadable
 from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound, UsageError
 from mdcoord.model import Change, Key
 from mdcoord.rules.leases import Lease

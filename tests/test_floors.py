@@ -30,6 +30,9 @@ FLOORS = [
 ]
 """By the first part of a module's name."""
 
+CONTRACT = {"base", "values", "naming", "addresses"}
+"""The modules of `backends` that are no store, but what all of them keep to."""
+
 HEAVY = ["jinja2", "lark", "rich", "yaml", "click", "asyncio", "subprocess", "logging", "importlib.metadata"]
 
 
@@ -96,9 +99,9 @@ def test_backends_do_not_know_each_other() -> None:
     """But who chooses between them does, and TaskQueue, which keeps all but tasks in Markdown."""
     for name in modules():
         kind = name.split(".")[1:2]
-        if name.startswith("backends.") and kind not in (["base"], ["opening"], ["detect"]):
+        if name.startswith("backends.") and kind not in (["opening"], ["detect"]):
             others = {other for other in imports(name) if other.startswith("backends.")}
-            known = {kind[0], "base", *(["markdown"] if kind == ["taskqueue"] else [])}
+            known = {kind[0], *CONTRACT, *(["markdown"] if kind == ["taskqueue"] else [])}
             assert all(other.split(".")[1] in known for other in others), name
 
 
@@ -114,9 +117,8 @@ def test_services_know_no_file() -> None:
                 for alias in node.names
             }
             assert "pathlib" not in names
-            assert not {
-                other for other in imports(name) if other.startswith("backends.") and other != "backends.base"
-            }
+            stores = {other.split(".")[1] for other in imports(name) if other.startswith("backends.")}
+            assert stores <= CONTRACT
 
 
 def test_no_cycles() -> None:

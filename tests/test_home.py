@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mdcoord.backends.base import shown
+from mdcoord.backends.addresses import shown
 from mdcoord.backends.markdown.home import Home
 from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.errors import BackendUnavailable, Busy, MdcoordError, Moved

@@ -17,11 +17,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from mdcoord.backends.base import Event
 from mdcoord.backends.markdown.fileio import FileIO
 from mdcoord.backends.markdown.log import EventLog
 from mdcoord.backends.markdown.logappend import REMEMBERED
 from mdcoord.backends.markdown.logview import LogView
+from mdcoord.backends.values import Event
 from mdcoord.errors import BackendUnavailable, NotFound, UsageError
 from mdcoord.formats import eventlog
 

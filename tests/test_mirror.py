@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 from redis_servers import Start
 
-from mdcoord.backends.base import ABSENT, Backend, Copy
+from mdcoord.backends.base import Backend
 from mdcoord.backends.markdown import swap
 from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.markdown.writers import has_writer
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.backends.redis.store import RedisBackend
+from mdcoord.backends.values import Copy
 from mdcoord.errors import BackendUnavailable
 from mdcoord.host import Host
-from mdcoord.model import Change, Key
+from mdcoord.model import ABSENT, Change, Key
 from mdcoord.moving.mirror import Mirror, Round
 from mdcoord.moving.mirroring import Mirroring
 

@@ -20,9 +20,9 @@ import pytest
 from redis_servers import JSON, Cutter, Relay, Server, Start
 from storms.processes import run_all
 
-from mdcoord.backends.base import Copy
 from mdcoord.backends.redis.address import parse_address
 from mdcoord.backends.redis.store import RedisBackend
+from mdcoord.backends.values import Copy
 from mdcoord.errors import BackendUnavailable, NotFound, NothingReady, UsageError
 from mdcoord.model import Change, Key
 from mdcoord.upkeep.settle import caveat

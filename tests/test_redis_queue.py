@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mdcoord.backends.base import Copy
+from mdcoord.backends.values import Copy
 from mdcoord.errors import MdcoordError, NothingReady
 from mdcoord.model import Change, Key
 from mdcoord.rules.readiness import rank

@@ -9,8 +9,8 @@ import pytest
 from contract.fakes import FakeHost
 from contract.suite import being_written
 
-from mdcoord.backends.base import Event
 from mdcoord.backends.memory import MemoryBackend
+from mdcoord.backends.values import Event
 from mdcoord.errors import Busy, ClaimLost, InvalidName, NotDurable, NothingReady, NotReady
 from mdcoord.model import Change, Key
 from mdcoord.rules.leases import Claimant, take

@@ -17,17 +17,15 @@ stays right without it.
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from hashlib import sha256
-from itertools import count
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
-from mdcoord.errors import AlreadyExists, InvalidName, Moved, NotFound, UsageError
+from mdcoord.backends.naming import names
+from mdcoord.backends.values import Copy, Event, Listing, Unreadable
+from mdcoord.errors import AlreadyExists, NotFound, UsageError
 from mdcoord.host import Host
 from mdcoord.model import ABSENT, ANY, ID_FIELD, Change, Expect, Key, Record, Value
 
@@ -40,65 +38,8 @@ May raise to refuse.
 Revise = Callable[[Value], Value]
 """Looks at a memo, under its lock (None: there is none), and returns what it is to be (None: none)."""
 
-_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-
 DEFAULT_WAIT: Final = 10.0
 """Seconds that a write waits for a lock before it raises Busy."""
-
-
-class Event(NamedTuple):
-    """One published event.
-
-    `cursor` is where it stands in its channel: pass it to `tail` to go on after it. `text` is its exact block
-    in the log where that is not what mdcoord would write (a person wrote it, or beside it), in the oldest
-    event together with what stands above all events; only `history` has to tell it.
-    """
-
-    id: str
-    name: str
-    time: str
-    data: Mapping[str, Any]
-    cursor: str = ""
-    text: str | None = None
-
-
-class Unreadable(NamedTuple):
-    """A document that cannot be read: reported, left byte for byte as it is, and in nobody's way."""
-
-    key: Key
-    path: str
-    message: str
-    line: int | None = None
-    column: int | None = None
-    hint: str = ""
-
-
-class Listing(NamedTuple):
-    """All documents of a kind at one moment, and those that could not be read."""
-
-    records: Sequence[Record]
-    unreadable: Sequence[Unreadable] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """A document on its way to another store: its exact text, what that says, and the lease beside it.
-
-    `fields` is None where the text cannot be read. `archived` is its name in the archive, "" for a document
-    that is in use.
-    """
-
-    key: Key
-    text: str
-    fields: Mapping[str, Value] | None = None
-    lease: Any = None
-    archived: str = ""
-
-    @property
-    def digest(self) -> str:
-        """Names the text and the lease."""
-        lease = repr(self.lease.as_dict()) if self.lease is not None else ""
-        return sha256(f"{lease}\0{self.text}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Gate(Protocol):
@@ -478,55 +419,8 @@ class Backend(ABC):
         self.close()
 
 
-def archive_name(key: Key, name: str) -> str:
-    """The name, if a document of this key can have it in the archive: `task-a` or `task-a.1`, for example.
-
-    Raises InvalidName.
-    """
-    number = name.removeprefix(key.name + ".")
-    if name != key.name and not (number != name and number.isascii() and number.isdigit()):
-        raise InvalidName(
-            f"{name[:120]!r} is no name of {key.name} in the archive", hint=f"{key.name} or {key.name}.1"
-        )
-    return name
-
-
-def archive_names(key: Key) -> Iterator[str]:
-    """The names that a document of this key can have in the archive, in the order in which they are tried."""
-    yield key.name
-    for number in count(1):
-        yield f"{key.name}.{number}"
-
-
-def names(value: Value, key: Key) -> bool:
-    """Whether the value of an id field is the id of this key, with or without the kind's prefix."""
-    if not isinstance(value, str | int) or isinstance(value, bool):
-        return False
-    try:
-        return Key.of(key.kind, str(value)) == key
-    except UsageError:
-        return False
-
-
-def shown(place: str) -> str:
-    """A place for people: an address without the name and the password in it."""
-    scheme, separator, rest = place.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}" if separator else place
-
-
-def moved_to(place: str) -> Moved:
-    """The error for a step that found the workspace gone."""
-    return Moved(place, shown(place))
-
-
 def _stays(backend: Backend) -> UsageError:
     return UsageError(
         f"a workspace cannot be moved away from {backend.name}",
         hint="export it, and import it elsewhere: mdcoord export, mdcoord import",
     )
-
-
-def random_name() -> str:
-    """A name for a new document: short, and clashing with none that was made elsewhere at the same time."""
-    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in os.urandom(8))

@@ -14,7 +14,8 @@ from functools import wraps
 from typing import Any, Final, TypeVar
 from weakref import WeakSet
 
-from mdcoord.backends.base import Backend, Changes, Event, Shelf
+from mdcoord.backends.base import Backend, Changes, Shelf
+from mdcoord.backends.values import Event
 from mdcoord.errors import BackendUnavailable, Moved
 from mdcoord.host import Elsewhere, Host
 from mdcoord.model import Record

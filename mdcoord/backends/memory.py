@@ -15,19 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from mdcoord.backends.base import (
-    DEFAULT_WAIT,
-    Backend,
-    Copy,
-    Decide,
-    Event,
-    Listing,
-    Revise,
-    Unreadable,
-    archive_name,
-    archive_names,
-    random_name,
-)
+from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Revise
+from mdcoord.backends.naming import archive_name, archive_names, random_name
+from mdcoord.backends.values import Copy, Event, Listing, Unreadable
 from mdcoord.errors import AlreadyExists, Busy, Conflict, InvalidDocument, NotFound, UsageError
 from mdcoord.formats.eventlog import channel_name, render_event
 from mdcoord.formats.revise import Scribe

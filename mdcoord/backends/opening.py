@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mdcoord.backends.base import Backend, shown
+from mdcoord.backends.addresses import shown
+from mdcoord.backends.base import Backend
 from mdcoord.config import Config, project_folder
 from mdcoord.errors import BackendUnavailable, ConfigError, NotFound, UsageError
 from mdcoord.layout import looks_used, state_folder

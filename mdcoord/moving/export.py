@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from mdcoord.backends.base import Backend, Copy, Event, Unreadable
+from mdcoord.backends.base import Backend
+from mdcoord.backends.values import Copy, Event, Unreadable
 from mdcoord.errors import NotFound, UsageError
 from mdcoord.formats.eventlog import first_heading, render_event
 from mdcoord.host import Host

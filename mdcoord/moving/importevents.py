@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from itertools import takewhile
 from typing import Final, Protocol
 
-from mdcoord.backends.base import Backend, Event
+from mdcoord.backends.base import Backend
+from mdcoord.backends.values import Event
 from mdcoord.errors import NotFound
 from mdcoord.formats.eventlog import identity_of
 from mdcoord.moving.prints import name_of, print_of

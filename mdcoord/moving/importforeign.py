@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Final
 
-from mdcoord.backends.base import Backend, Copy
+from mdcoord.backends.base import Backend
+from mdcoord.backends.values import Copy
 from mdcoord.errors import AlreadyExists, InvalidDocument, InvalidName, NotFound, UsageError
 from mdcoord.formats.foreign.found import Found, Remark, Unusable, plain_name
 from mdcoord.host import Host

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Final
 
-from mdcoord.backends.base import Backend, Copy
+from mdcoord.backends.base import Backend
+from mdcoord.backends.values import Copy
 from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound
 from mdcoord.host import Host
 from mdcoord.model import Value

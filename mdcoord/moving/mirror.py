@@ -19,8 +19,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
-from mdcoord.backends.base import Backend, Copy, Listing, Unreadable
+from mdcoord.backends.base import Backend
 from mdcoord.backends.markdown.store import MarkdownBackend
+from mdcoord.backends.values import Copy, Listing, Unreadable
 from mdcoord.errors import (
     AlreadyExists,
     BackendUnavailable,

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from mdcoord.backends.base import Backend, Event
+from mdcoord.backends.base import Backend
+from mdcoord.backends.values import Event
 from mdcoord.errors import UsageError
 from mdcoord.formats.eventlog import is_hand_id
 from mdcoord.model import Value

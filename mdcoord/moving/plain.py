@@ -21,12 +21,13 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
-from mdcoord.backends.base import Backend, Copy
+from mdcoord.backends.base import Backend
 from mdcoord.backends.redis.address import parse_address
 from mdcoord.backends.redis.commits import NOTHING, Step, commit_all, in_pages
 from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Link
 from mdcoord.backends.redis.sight import dump
+from mdcoord.backends.values import Copy
 from mdcoord.errors import AlreadyExists, UsageError
 from mdcoord.host import Host
 from mdcoord.model import Key, Value

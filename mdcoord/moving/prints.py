@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 
-from mdcoord.backends.base import Event
+from mdcoord.backends.values import Event
 from mdcoord.formats.eventlog import identity_of
 from mdcoord.model import Value
 

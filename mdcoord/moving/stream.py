@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-from mdcoord.backends.base import Copy, Event, archive_name
+from mdcoord.backends.naming import archive_name
+from mdcoord.backends.values import Copy, Event
 from mdcoord.errors import InvalidDocument, InvalidName
 from mdcoord.formats.eventlog import channel_name, check_id
 from mdcoord.model import KINDS, Key, Value, normalise_name

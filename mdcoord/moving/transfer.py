@@ -14,7 +14,8 @@ from functools import partial
 from itertools import islice
 from typing import Final, TypeVar
 
-from mdcoord.backends.base import Backend, Copy, Unreadable
+from mdcoord.backends.base import Backend
+from mdcoord.backends.values import Copy, Unreadable
 from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound
 from mdcoord.host import Host
 from mdcoord.model import ANY, Key, Value

@@ -7,7 +7,8 @@ from hashlib import sha256
 from itertools import islice
 from typing import Final
 
-from mdcoord.backends.base import Backend, Event
+from mdcoord.backends.base import Backend
+from mdcoord.backends.values import Event
 from mdcoord.errors import AlreadyExists
 from mdcoord.formats.eventlog import is_hand_id
 from mdcoord.moving.prints import exact_print_of, said

@@ -18,7 +18,8 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Self
 
-from mdcoord.backends.base import Backend, Event
+from mdcoord.backends.base import Backend
+from mdcoord.backends.values import Event
 from mdcoord.errors import NotFound, UsageError
 from mdcoord.model import Value, normalise_name
 from mdcoord.patience import Pause, pauses

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from mdcoord.backends.base import Event
+from mdcoord.backends.values import Event
 from mdcoord.errors import MdcoordError
 from mdcoord.model import Value
 from mdcoord.records import EventRecord

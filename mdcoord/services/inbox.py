@@ -13,7 +13,8 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from mdcoord.backends.base import Backend, Listing
+from mdcoord.backends.base import Backend
+from mdcoord.backends.values import Listing
 from mdcoord.errors import MdcoordError
 from mdcoord.host import Host
 from mdcoord.model import Record, Value

@@ -12,7 +12,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-from mdcoord.backends.base import Listing
+from mdcoord.backends.values import Listing
 from mdcoord.errors import AlreadyExists, InvalidDocument, NotFound, UsageError
 from mdcoord.host import timestamp
 from mdcoord.model import ANY, Change, Expect, Key, Record, Value

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
-from mdcoord.backends.base import Listing
+from mdcoord.backends.values import Listing
 from mdcoord.errors import NotFound
 from mdcoord.model import Change, Key, Path, Record, Value
 from mdcoord.rules.outlook import OVER, Outlook, outlook

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from mdcoord.backends.base import Backend, Listing
+from mdcoord.backends.base import Backend
+from mdcoord.backends.values import Listing
 from mdcoord.errors import ConfigError, InvalidDocument, MdcoordError, NotFound
 from mdcoord.formats.document import Document
 from mdcoord.formats.views import find_views

@@ -15,9 +15,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from mdcoord.backends.base import Gate, Unreadable, shown
+from mdcoord.backends.addresses import shown
+from mdcoord.backends.base import Gate
 from mdcoord.backends.markdown.home import HERE, Home
 from mdcoord.backends.opening import lives_at, mode_of, open_backend, redis_url
+from mdcoord.backends.values import Unreadable
 from mdcoord.config import Config
 from mdcoord.errors import AlreadyExists, ConfigError, Moved, UsageError
 from mdcoord.host import Host

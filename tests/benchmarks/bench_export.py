@@ -18,9 +18,9 @@ from pathlib import Path
 
 import yaml
 
-from mdcoord.backends.base import Copy
 from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.memory import MemoryBackend
+from mdcoord.backends.values import Copy
 from mdcoord.formats.document import Document
 from mdcoord.formats.revise import Scribe
 from mdcoord.formats.templating import Templates

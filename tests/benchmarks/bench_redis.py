@@ -22,8 +22,8 @@ from pathlib import Path
 import redis
 
 from mdcoord import Workspace
-from mdcoord.backends.base import Copy
 from mdcoord.backends.redis.store import RedisBackend
+from mdcoord.backends.values import Copy
 from mdcoord.errors import NothingReady
 from mdcoord.formats.revise import Scribe
 from mdcoord.formats.templating import Templates

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from mdcoord.backends.base import Backend, Copy, Event
+from mdcoord.backends.base import Backend
+from mdcoord.backends.values import Copy, Event
 from mdcoord.errors import AlreadyExists, Conflict, InvalidDocument, InvalidName, NotFound
 from mdcoord.model import ANY, Key
 

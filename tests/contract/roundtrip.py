@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdcoord.backends.base import Backend, Copy
+from mdcoord.backends.base import Backend
 from mdcoord.backends.markdown import fileio, log, reader
 from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.memory import MemoryBackend
+from mdcoord.backends.values import Copy
 from mdcoord.formats.eventlog import new_log
 from mdcoord.formats.revise import Scribe
 from mdcoord.formats.templating import Templates

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from redis_servers import Server
 
-from mdcoord.backends.base import Backend, Copy
+from mdcoord.backends.base import Backend
 from mdcoord.backends.markdown.store import MarkdownBackend
+from mdcoord.backends.values import Copy
 from mdcoord.errors import Moved
 from mdcoord.model import Key
 

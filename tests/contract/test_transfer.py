@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from redis_servers import Server
 
-from mdcoord.backends.base import Backend, Copy
+from mdcoord.backends.base import Backend
 from mdcoord.backends.markdown import fileio, log, reader
 from mdcoord.backends.memory import MemoryBackend
+from mdcoord.backends.values import Copy
 from mdcoord.formats.eventlog import identity_of
 from mdcoord.moving.stream import DOCUMENTS
 from mdcoord.moving.transfer import Transfer

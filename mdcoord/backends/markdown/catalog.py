@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from mdcoord.backends.base import Listing, Unreadable
 from mdcoord.backends.markdown.fileio import FileIO
+from mdcoord.backends.values import Listing, Unreadable
 from mdcoord.errors import BackendUnavailable, Busy, InvalidDocument
 from mdcoord.model import Key, Record, Value
 

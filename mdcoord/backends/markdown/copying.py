@@ -6,10 +6,11 @@ import os
 import time
 from collections.abc import Iterator
 
-from mdcoord.backends.base import Copy, Unreadable, names
 from mdcoord.backends.markdown.catalog import RACY, Signature, stamps
 from mdcoord.backends.markdown.fileio import FileIO, translated
 from mdcoord.backends.markdown.reader import Reader
+from mdcoord.backends.naming import names
+from mdcoord.backends.values import Copy, Unreadable
 from mdcoord.errors import BackendUnavailable, InvalidDocument, InvalidName
 from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Scribe

@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from functools import wraps
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, Protocol, Self, TypeVar
 
-from mdcoord.backends.base import moved_to
+from mdcoord.backends.addresses import moved_to
 from mdcoord.backends.markdown.fileio import FileIO
 from mdcoord.backends.markdown.flock import Lock
 from mdcoord.backends.markdown.oserrors import unavailable
@@ -68,7 +68,7 @@ class Home:
     def place(self) -> str:
         """The place, as `backends.opening` understands it; "" when none is remembered.
 
-        It may hold a password: see `base.shown`. Raises BackendUnavailable.
+        It may hold a password: see `addresses.shown`. Raises BackendUnavailable.
         """
         return self._look().place
 

@@ -6,9 +6,9 @@ import re
 from itertools import islice
 from typing import Final
 
-from mdcoord.backends.base import Event
 from mdcoord.backends.markdown.logfile import LogFile
 from mdcoord.backends.markdown.logview import LogView, make_event
+from mdcoord.backends.values import Event
 from mdcoord.errors import BackendUnavailable, Busy, NotDurable
 from mdcoord.formats import eventlog
 from mdcoord.formats.eventlog import Entry, Span

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from mdcoord.backends.base import Event
 from mdcoord.backends.markdown.fileio import translated
 from mdcoord.backends.markdown.logview import Cursor, make_event, viewing
+from mdcoord.backends.values import Event
 from mdcoord.errors import BackendUnavailable
 from mdcoord.formats import eventlog
 from mdcoord.formats.eventlog import Moved, Span

@@ -16,9 +16,9 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from mdcoord.backends.base import Event
 from mdcoord.backends.markdown.fileio import close_quietly, translated
 from mdcoord.backends.markdown.swap import READ
+from mdcoord.backends.values import Event
 from mdcoord.errors import BackendUnavailable, UsageError
 from mdcoord.formats import eventlog
 from mdcoord.formats.eventlog import Entry, Span

@@ -12,20 +12,7 @@ from contextlib import AbstractContextManager, suppress
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from mdcoord.backends.base import (
-    DEFAULT_WAIT,
-    Backend,
-    Copy,
-    Decide,
-    Event,
-    Gate,
-    Listing,
-    Revise,
-    Unreadable,
-    archive_name,
-    archive_names,
-    random_name,
-)
+from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Gate, Revise
 from mdcoord.backends.markdown import flock
 from mdcoord.backends.markdown.catalog import Catalog
 from mdcoord.backends.markdown.copying import Copies
@@ -35,6 +22,8 @@ from mdcoord.backends.markdown.home import HERE, Home, here, here_to_the_end
 from mdcoord.backends.markdown.memos import Memos
 from mdcoord.backends.markdown.reader import Found, Reader, State, Together, nothing
 from mdcoord.backends.markdown.writer import Writer, noticing, require, taken
+from mdcoord.backends.naming import archive_name, archive_names, random_name
+from mdcoord.backends.values import Copy, Event, Listing, Unreadable
 from mdcoord.errors import (
     AlreadyExists,
     BackendUnavailable,

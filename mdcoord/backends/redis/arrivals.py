@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from mdcoord.backends.base import Copy
 from mdcoord.backends.redis.commits import Step, commit
 from mdcoord.backends.redis.documents import Documents
 from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Command, Link, Word
+from mdcoord.backends.values import Copy
 
 PAGE: Final = 100
 """The most documents in one step: others wait for the server meanwhile."""

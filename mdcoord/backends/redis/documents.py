@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from mdcoord.backends.base import Copy, archive_name
+from mdcoord.backends.naming import archive_name
 from mdcoord.backends.redis.commits import NOTHING, Step, digest, exactly, in_pages, same_text
 from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Link
 from mdcoord.backends.redis.recent import Raw
 from mdcoord.backends.redis.sight import Fields, Sight, dump
+from mdcoord.backends.values import Copy
 from mdcoord.errors import AlreadyExists, Conflict, InvalidDocument, NotFound
 from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Draft, Scribe

@@ -21,7 +21,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any, Final
 
-from mdcoord.backends.base import moved_to
+from mdcoord.backends.addresses import moved_to
 from mdcoord.backends.redis.address import Address, wrong
 from mdcoord.errors import BackendUnavailable, Busy
 

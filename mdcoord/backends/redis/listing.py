@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from mdcoord.backends.base import Listing, Unreadable
 from mdcoord.backends.redis.commits import in_pages
 from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Link
+from mdcoord.backends.values import Listing, Unreadable
 from mdcoord.errors import InvalidDocument
 from mdcoord.model import Key, Record
 

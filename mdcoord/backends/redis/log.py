@@ -10,11 +10,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from mdcoord.backends.base import Event, random_name
+from mdcoord.backends.naming import random_name
 from mdcoord.backends.redis.commits import Step, commit, in_pages
 from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Link, Script
 from mdcoord.backends.redis.sight import dump
+from mdcoord.backends.values import Event
 from mdcoord.errors import NotFound, UsageError
 from mdcoord.formats.eventlog import channel_name, identity_of, render_event
 

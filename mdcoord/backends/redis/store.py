@@ -13,20 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from mdcoord.backends.base import (
-    DEFAULT_WAIT,
-    Backend,
-    Changes,
-    Copy,
-    Decide,
-    Event,
-    Listing,
-    Revise,
-    Shelf,
-    Unreadable,
-    archive_names,
-    random_name,
-)
+from mdcoord.backends.base import DEFAULT_WAIT, Backend, Changes, Decide, Revise, Shelf
+from mdcoord.backends.naming import archive_names, random_name
 from mdcoord.backends.redis import server
 from mdcoord.backends.redis.address import parse_address
 from mdcoord.backends.redis.arrivals import Arrivals
@@ -51,6 +39,7 @@ from mdcoord.backends.redis.recent import Raw, Recent
 from mdcoord.backends.redis.shelf import RedisShelf
 from mdcoord.backends.redis.sight import Sight
 from mdcoord.backends.redis.turns import Race, Turns
+from mdcoord.backends.values import Copy, Event, Listing, Unreadable
 from mdcoord.errors import NotFound
 from mdcoord.formats.document import decode
 from mdcoord.formats.eventlog import channel_name

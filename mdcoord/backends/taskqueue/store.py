@@ -15,16 +15,18 @@ from itertools import count
 from math import inf
 from typing import Any, Final, TypeVar
 
-from mdcoord.backends.base import DEFAULT_WAIT, Backend, Copy, Decide, Listing, Unreadable, random_name
+from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide
 from mdcoord.backends.markdown.flock import Lock
 from mdcoord.backends.markdown.history import version_of
 from mdcoord.backends.markdown.home import here, here_to_the_end
 from mdcoord.backends.markdown.reader import State
 from mdcoord.backends.markdown.store import MarkdownBackend, not_archived
 from mdcoord.backends.markdown.writer import require, taken
+from mdcoord.backends.naming import random_name
 from mdcoord.backends.taskqueue.entry import Entry, Wanted, wanted_for
 from mdcoord.backends.taskqueue.queue import Queue
 from mdcoord.backends.taskqueue.tasks import Changed, Tasks, record_of
+from mdcoord.backends.values import Copy, Listing, Unreadable
 from mdcoord.errors import AlreadyExists, BackendUnavailable, Busy, InvalidDocument, NotDurable
 from mdcoord.formats.document import decode
 from mdcoord.model import ABSENT, ANY, KEEP, Change, Expect, Key, Record, Value, normalise_name

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from mdcoord.backends.base import Listing, Unreadable
 from mdcoord.backends.markdown.history import version_of
 from mdcoord.backends.taskqueue.entry import (
     DONE,
@@ -22,6 +21,7 @@ from mdcoord.backends.taskqueue.entry import (
 )
 from mdcoord.backends.taskqueue.process import Died
 from mdcoord.backends.taskqueue.queue import TRIES, Project, Queue, Task
+from mdcoord.backends.values import Listing, Unreadable
 from mdcoord.errors import InvalidDocument, NotFound
 from mdcoord.formats.revise import Draft, Scribe
 from mdcoord.model import Key, Record

@@ -113,7 +113,7 @@ def _origins(settings: Config, name: str) -> str:
 
 def _said(settings: Config, name: str) -> str:
     """The value of a setting for people: of an address without its password."""
-    from mdcoord.backends.base import shown
+    from mdcoord.backends.addresses import shown
     from mdcoord.config import SETTINGS
     from mdcoord.config.kinds import Seconds
     from mdcoord.config.write import duration_text

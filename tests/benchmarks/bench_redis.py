@@ -2,9 +2,11 @@
 
 The bare loop takes the best task from a sorted set, notes its holder and a key that expires (one script), and
 ends it if it is still the holder's (another). It keeps no document, no history and nothing for people. Both
-take turns on one server, which this starts; the table shows medians and the ratio of each round's pair.
+take turns on one server, which this starts; the table shows medians and the ratio of each round's pair. With
+`--registered` there is a second row each, for agents whose limit and breaker are looked after.
 
     python tests/benchmarks/bench_redis.py [--tasks 100 10000] [--claims 800] [--rounds 5] [--processes 1 4]
+        [--registered]
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -64,8 +67,19 @@ def bare_worker(socket: str, url: str, number: int, claims: int, barrier: Barrie
     done(ended)
 
 
-def mdcoord_worker(socket: str, url: str, number: int, claims: int, barrier: Barrier, ended: object) -> None:
+def mdcoord_worker(
+    socket: str,
+    url: str,
+    number: int,
+    claims: int,
+    barrier: Barrier,
+    ended: object,
+    *,
+    registered: bool = False,
+) -> None:
     with Workspace.open(url, agent=f"worker-{number}") as workspace:
+        if registered:
+            workspace.agents.register()
         barrier.wait()
         for _ in range(claims):
             try:
@@ -124,17 +138,20 @@ def fill_mdcoord(server: Server, tasks: int) -> str:
     return url
 
 
-def measure(server: Server, tasks: int, claims: int, rounds: int, processes: int) -> None:
-    pairs = []
+def measure(
+    server: Server, tasks: int, claims: int, rounds: int, processes: int, *, registered: bool
+) -> None:
+    pairs, worker = [], partial(mdcoord_worker, registered=registered)
     for _ in range(rounds):
         bare = rate(bare_worker, server, fill_bare(server, tasks), claims, processes)
-        whole = rate(mdcoord_worker, server, fill_mdcoord(server, tasks), claims, processes)
+        whole = rate(worker, server, fill_mdcoord(server, tasks), claims, processes)
         pairs.append((bare, whole))
         with redis.Redis(unix_socket_path=str(server.socket)) as client:
             client.flushall()
     floor, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = statistics.median(whole / bare for bare, whole in pairs)
-    print(f"| {tasks:,} | {processes} | {floor:,.0f} | {ours:,.0f} | {ratio:.2f} |")
+    agents = "registered" if registered else "any"
+    print(f"| {tasks:,} | {processes} | {agents} | {floor:,.0f} | {ours:,.0f} | {ratio:.2f} |")
 
 
 def main() -> None:
@@ -145,14 +162,16 @@ def main() -> None:
     parser.add_argument("--claims", type=int, default=800, help="how many are claimed in each round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--registered", action="store_true", help="registered agents, too")
     options = parser.parse_args()
     server = Server(some_program())
     try:
-        print("| tasks | processes | bare /s | mdcoord /s | ratio |\n|---|---|---|---|---|")
+        print("| tasks | processes | agents | bare /s | mdcoord /s | ratio |\n|---|---|---|---|---|---|")
         for tasks in options.tasks:
             for processes in options.processes:
                 claims = min(options.claims, tasks)
-                measure(server, tasks, claims, options.rounds, processes)
+                for registered in (False, True)[: 1 + options.registered]:
+                    measure(server, tasks, claims, options.rounds, processes, registered=registered)
     finally:
         server.close()
 

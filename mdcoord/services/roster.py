@@ -222,7 +222,7 @@ class Roster:
     def _claimed(self, member: Member) -> Held:
         """The tasks that are in progress and the agent's, by all leases."""
         shelf = self._backend.shelf()
-        records = shelf.held() if shelf else self._backend.list("task", max_age=1.0).records
+        records = shelf.held() if shelf else self._backend.list("task").records
         running = (record for record in records if status_of(record.fields) == IN_PROGRESS)
         found = {record.key.id: record.lease or self._backend.lease(record.key) for record in running}
         return {

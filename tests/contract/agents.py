@@ -118,6 +118,60 @@ class AgentsContract(WorkspacesBase):
         with pytest.raises(NothingReady):
             self.claim(w)
 
+    def works(self, workspace: Workspace) -> None:
+        """Let its agent claim and complete until its process has seen that it is alone."""
+        for number in range(3):
+            workspace.tasks.create("easy", id=f"easy-{number}", priority=9)
+            self.claim(workspace).complete()
+
+    def test_what_others_say_of_an_agent_counts_at_once(self, w: Workspace, opened: Open) -> None:
+        w.agents.register()
+        self.works(w)
+        w.tasks.create("x")
+        opened("bob").agents.set("ada", max_concurrent_tasks=0)
+        with pytest.raises(NothingReady, match="max_concurrent_tasks is 0"):
+            self.claim(w)
+        opened("bob").agents.remove("ada")
+        assert self.claim(w).attempt == 1
+
+    def test_others_of_its_name_take_its_places(self, w: Workspace, opened: Open, backend: Backend) -> None:
+        w.agents.register(max_concurrent_tasks=1)
+        self.works(w)
+        for name in ("one", "two"):
+            w.tasks.create("x", id=name)
+        other = self.claim(opened("ada"))
+        for _ in range(2):
+            w.tasks.refresh()
+            with pytest.raises(NothingReady, match=f"ada holds {other.id}"):
+                self.claim(w)
+        assert {task.id: task.status for task in w.tasks.list("status != 'completed'")} == {
+            "one": "in_progress",
+            "two": "pending",
+        }
+        assert backend.attempt(Key("task", "two")) <= 1, "it is not tried again and again"
+        other.complete()
+        assert self.claim(w).id == "two"
+
+    def test_who_is_made_known_anew_holds_what_it_held(self, w: Workspace) -> None:
+        w.agents.register(max_concurrent_tasks=1)
+        self.works(w)
+        for name in ("one", "two"):
+            w.tasks.create("x", id=name)
+        self.claim(w)
+        w.agents.remove("ada")
+        w.agents.register(max_concurrent_tasks=1)
+        with pytest.raises(NothingReady, match="ada holds one"):
+            self.claim(w)
+
+    def test_notes_of_an_agent_stay_short(self, w: Workspace, opened: Open, backend: Backend) -> None:
+        w.agents.register(max_concurrent_tasks=1000)
+        for number in range(40):
+            w.tasks.create("x", id=f"n{number}")
+            self.claim(opened("ada")).complete()
+        memo = backend.memo("agents", "ada")
+        assert isinstance(memo, dict)
+        assert len(memo["active"]) <= 20
+
     # -- circuit breaker
 
     def test_who_fails_again_and_again_is_given_nothing(self, w: Workspace, host: FakeHost) -> None:
@@ -191,6 +245,23 @@ class AgentsContract(WorkspacesBase):
         assert w.agents.get().circuit_breaker["failure_count"] == 0
         self.fails(w, host, 2)
         assert w.agents.get().circuit_breaker["state"] == "CLOSED"
+
+    def test_a_success_forgets_what_failed_elsewhere(
+        self, w: Workspace, host: FakeHost, opened: Open
+    ) -> None:
+        w.agents.register()
+        self.works(w)
+        for name in ("long", "short"):
+            w.tasks.create("x", id=name)
+        for name, seconds in (("long", 2.0), ("short", 0.0)):
+            claim = self.claim(w, name)
+            self.fails(opened("ada"), host, 1)
+            host.forward(seconds)
+            claim.complete()
+        assert w.agents.get().circuit_breaker["failure_count"] <= 1, "one of just now may be overlooked"
+        w.tasks.create("x", id="last")
+        self.claim(w).complete()
+        assert w.agents.get().circuit_breaker["failure_count"] == 0
 
     def test_successes_do_not_write_the_document(self, w: Workspace) -> None:
         w.agents.register()

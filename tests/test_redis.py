@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,12 @@ from redis_servers import JSON, Cutter, Relay, Server, Start
 from storms.processes import run_all
 
 from mdcoord.backends.redis.address import parse_address
+from mdcoord.backends.redis.link import Link
 from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.backends.values import Copy
 from mdcoord.errors import BackendUnavailable, NotFound, NothingReady, UsageError
 from mdcoord.model import Change, Key
+from mdcoord.services.claim import Claim
 from mdcoord.upkeep.settle import caveat
 from mdcoord.workspace import Workspace
 
@@ -217,6 +219,30 @@ def test_what_this_process_wrote_is_only_a_guess(server: Server, backend: RedisB
 
 
 # -- restarts
+
+
+def test_a_registered_agent_costs_one_round_trip_more(w: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    trips, exchange = [0], Link._exchange
+
+    def counted(link: Link, *given: Any, **more: Any) -> Any:
+        trips[0] += 1
+        return exchange(link, *given, **more)
+
+    def fewest(end: Callable[[Claim], object]) -> int:
+        found = []
+        for _ in range(6):
+            w.tasks.create("x", retry_limit=1)
+            before = trips[0]
+            end(w.tasks.claim(heartbeat=False))
+            found.append(trips[0] - before)
+        return min(found)
+
+    monkeypatch.setattr(Link, "_exchange", counted)
+    completed, failed = fewest(Claim.complete), fewest(lambda claim: claim.fail("no"))
+    w.agents.register(circuit_breaker={"threshold": 0})
+    assert fewest(Claim.complete) <= completed + 1
+    assert fewest(lambda claim: claim.fail("no")) <= failed + 1
+    assert w.agents.get().circuit_breaker["failure_count"] == 6
 
 
 def test_a_restart_in_the_middle_of_work(tmp_path: Path, started: Start) -> None:

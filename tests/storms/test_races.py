@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,37 @@ def test_every_attempt_has_one_claimant(root: Place, tmp_path: Path, tasks: int,
     assert sum(bool(result) for result in results) > 1, "one process did it all: no race"
     statuses = {task.status for task in opened(root, "a", "b").tasks.list()}
     assert statuses == {"completed"}
+
+
+def held_by(root: Place, session: str) -> list[tuple[float, float]]:
+    """Claim and complete tasks until none is left; from when to when each was held."""
+    held = []
+    with opened(root, "everybody", session) as workspace:
+        while True:
+            try:
+                claim = workspace.tasks.claim(heartbeat=False)
+            except NothingReady as error:
+                if not error.details["tasks"].get("pending"):
+                    return held
+                continue
+            begun = time.monotonic()
+            workspace.tasks.get(claim.id)
+            held.append((begun, time.monotonic()))
+            claim.complete()
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_one_agent_in_many_processes_holds_no_more_than_it_may(
+    root: Place, tmp_path: Path, limit: int
+) -> None:
+    make_tasks(root, 60)
+    with opened(root, "everybody", "first") as workspace:
+        workspace.agents.register(max_concurrent_tasks=limit)
+    jobs = [lambda n=number: held_by(root, f"session-{n}") for number in range(4)]  # type: ignore[misc]
+    spans = [tuple(span) for result in run_all(jobs, tmp_path) for span in result]
+    assert len(spans) == 60
+    at_once = [sum(begun <= moment < ended for begun, ended in spans) for moment, _ in spans]
+    assert max(at_once) <= limit
 
 
 def test_every_task_has_one_claimant_on_the_command_line(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Options of the test run, whose servers it may use, and the command line in a folder of its own."""
+"""What all tests share: their environment and options, stores, servers, the command line in an own folder."""
 
 from __future__ import annotations
 
@@ -10,21 +10,30 @@ from typing import Any
 
 import pytest
 from commands import Mdcoord, call
+from hypothesis import HealthCheck, settings
 from redis_servers import Server, Start, some_program
 
-# A server that happens to run here, or that the developer's shell names, is nobody's to write to.
-for _name in (
-    "REDIS_URL",
-    "REDIS_HOST",
-    "REDIS_PORT",
-    "REDIS_DB",
-    "TASK_MANAGER_FILE_PATH",
-    "MDCOORD_MODE",
-    "MDCOORD_BACKEND",
-):
-    os.environ.pop(_name, None)
-if _command := os.environ.pop("MDCOORD_TASKQUEUE_COMMAND", None):
+from mdcoord.backends.base import Backend
+from mdcoord.backends.markdown.store import MarkdownBackend
+from mdcoord.backends.memory import MemoryBackend
+
+if _command := os.environ.get("MDCOORD_TASKQUEUE_COMMAND"):
     os.environ["TEST_TASKQUEUE_COMMAND"] = _command
+# What the developer's shell says is for no test: who calls, whose workspace, which server, which repository.
+for _name in [*os.environ]:
+    if _name.startswith(("MDCOORD_", "CLAUDE_", "REDIS_", "TASK_MANAGER_", "GIT_")):
+        del os.environ[_name]
+# Processes that tests start run this very mdcoord, and nothing has to survive a power cut.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")])
+)
+os.environ["MDCOORD_DURABILITY"] = "none"
+
+# How long an example takes says only how busy the machine is.
+settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.load_profile("unhurried")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,12 +46,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to be in, and an environment that says only who calls."""
-    for name in os.environ:
-        if name.startswith(("MDCOORD_", "CLAUDE_")):
-            monkeypatch.delenv(name)
+    """An empty folder to be in, and an environment that says who calls."""
     monkeypatch.setenv("MDCOORD_SESSION", "here")
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -52,6 +57,16 @@ def mdcoord(project: Path) -> Mdcoord:
     """The command line, in a workspace that was made just now."""
     assert call("init").code == 0
     return call
+
+
+@pytest.fixture(params=["memory", "markdown"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    """A store in this process's memory, and one in files."""
+    if request.param == "memory":
+        return MemoryBackend()
+    root = tmp_path / "root"
+    root.mkdir()
+    return MarkdownBackend(root, durability="none")
 
 
 @pytest.fixture(scope="module")

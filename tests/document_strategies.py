@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from mdcoord.model import Change
-
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-"""For machines that do other things, too: time limits say nothing here."""
 
 TRICKY_TEXT = (
     "", " ", "a", "y", "n", "no", "NO", "Off", "true", "null", "~", "-", "--", "---", "...", "- a", "? a",

@@ -82,17 +82,11 @@ async def started(root: Path, *options: str, era: str = "stateless") -> AsyncIte
     parameters = StdioServerParameters(
         command=sys.executable,
         args=["-m", "mdcoord", "mcp", "--root", str(root), *options],
-        env=environment(),
+        env={**os.environ},
         cwd=root,
     )
     async with Client(stdio_client(parameters), mode=ERAS[era]) as found:
         yield Peer(found)
-
-
-def environment() -> dict[str, str]:
-    """This mdcoord, and nobody's settings."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MDCOORD_", "CLAUDE_"))}
-    return {**kept, "PYTHONPATH": str(REPOSITORY)}
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:

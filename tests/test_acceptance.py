@@ -8,22 +8,15 @@ from typing import Any
 
 import pytest
 
-from mdcoord.backends.memory import MemoryBackend
+from mdcoord.backends.base import Backend
 from mdcoord.errors import ClaimLost, NotAccepted, NotFound
 from mdcoord.rules.acceptance import Criterion, criteria
 from mdcoord.workspace import Workspace
 
 
-@pytest.fixture(params=["memory", "markdown"])
-def w(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    for name in ("MDCOORD_AGENT", "CLAUDE_INSTANCE_ID", "MDCOORD_SESSION", "MDCOORD_ROOT"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
-    if request.param == "memory":
-        opened = Workspace.open(backend=MemoryBackend(), agent="ada")
-    else:
-        opened = Workspace.create(tmp_path, agent="ada")
-    with opened:
+@pytest.fixture
+def w(backend: Backend) -> Iterator[Workspace]:
+    with Workspace(backend, agent="ada") as opened:
         yield opened
 
 
@@ -104,10 +97,7 @@ def test_a_token_of_a_claim_that_is_over_ticks_nothing(w: Workspace) -> None:
     assert not criteria(w.tasks.get("one").fields)[0].done
 
 
-def test_a_list_that_somebody_wrote_keeps_its_comments(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
+def test_a_list_that_somebody_wrote_keeps_its_comments(tmp_path: Path) -> None:
     with Workspace.create(tmp_path, agent="ada") as w:
         path = w.root / "task-one.md" if w.root else tmp_path
         path.write_text(
@@ -120,10 +110,7 @@ def test_a_list_that_somebody_wrote_keeps_its_comments(
         assert [one.done for one in criteria(w.tasks.get("one").fields)] == [False, True]
 
 
-def test_a_view_shows_boxes_and_a_hand_written_file_may_have_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
+def test_a_view_shows_boxes_and_a_hand_written_file_may_have_them(tmp_path: Path) -> None:
     with Workspace.create(tmp_path, agent="ada") as w:
         assert w.root is not None
         w.tasks.create("x", id="one", acceptance=["a", "b", "c"])

@@ -19,15 +19,11 @@ from mdcoord.workspace import Workspace
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in os.environ:
-        if name.startswith(("MDCOORD_", "CLAUDE_", "REDIS_")):
-            monkeypatch.delenv(name)
     folder, programs = tmp_path / "project", tmp_path / "bin"
     folder.mkdir()
     programs.mkdir()
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setenv("MDCOORD_SESSION", "s1")
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
     monkeypatch.chdir(folder)
     return folder
 

@@ -22,9 +22,6 @@ from mdcoord.workspace import Workspace
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in [name for name in os.environ if name.startswith(("MDCOORD_", "CLAUDE_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
     folder = tmp_path / "project"
     (folder / "docs").mkdir(parents=True)
     (folder / "docs/train.md").write_text("# Train\n\nUse ```small``` steps.\n")

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from commands import Mdcoord, Result
 
 from mdcoord.workspace import Workspace
 
-REPOSITORY = Path(__file__).parents[1]
 FILLING = "x" * 4000
 """With a hundred of it a pipe is full, and who writes into it waits."""
 
@@ -105,7 +103,7 @@ def test_the_communication_log(mdcoord: Mdcoord) -> None:
 def process(*arguments: str, unbuffered: str = "") -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "mdcoord", "event", "tail", "training", "--json", *arguments],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": unbuffered},
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -267,12 +267,7 @@ def test_commands_of_two_processes_tell_it_once(mdcoord: Mdcoord, tmp_path: Path
     def command(session: str, *arguments: str, stderr: Any = subprocess.PIPE) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "mdcoord", *arguments],
-            env={
-                **os.environ,
-                "MDCOORD_AGENT": "bob",
-                "MDCOORD_SESSION": session,
-                "PYTHONPATH": os.pathsep.join(sys.path),
-            },
+            env={**os.environ, "MDCOORD_AGENT": "bob", "MDCOORD_SESSION": session},
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
@@ -308,7 +303,7 @@ def test_with_nothing_new_a_command_loads_little_and_lists_nothing(mdcoord: Mdco
     def command() -> str:
         done = subprocess.run(
             [sys.executable, "-c", code],
-            env={**os.environ, "MDCOORD_AGENT": "bob", "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={**os.environ, "MDCOORD_AGENT": "bob"},
             capture_output=True,
             text=True,
             check=True,

@@ -17,23 +17,16 @@ import pytest
 
 from mdcoord.workspace import Workspace
 
-REPOSITORY = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "mdcoord"]
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("MDCOORD_", "CLAUDE_")) and name != "NO_COLOR"
-    }
+    kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     return {
         **kept,
-        "PYTHONPATH": str(REPOSITORY),
         "MDCOORD_SESSION": "here",
         "MDCOORD_AGENT": "me",
-        "MDCOORD_DURABILITY": "none",
         "MDCOORD_ROOT": str(tmp_path),
         "TERM": "xterm",
     }

@@ -19,7 +19,6 @@ import pytest
 from redis_servers import Server, some_program
 
 FOLDER = Path(__file__).parent / "transcripts"
-REPOSITORY = Path(__file__).parents[1]
 MARK = "\x1e"
 
 VOLATILE = [
@@ -96,11 +95,10 @@ def environment(folder: Path) -> dict[str, str]:
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m mdcoord "$@"\n')
     command.chmod(0o755)
     (folder / "project").mkdir(exist_ok=True)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MDCOORD_", "CLAUDE_"))}
+    kept = {name: value for name, value in os.environ.items() if name != "MDCOORD_DURABILITY"}
     return {
         **kept,
         "PATH": f"{binaries}:{os.environ['PATH']}",
-        "PYTHONPATH": str(REPOSITORY),
         "MDCOORD_SESSION": "terminal-1",
         "LC_ALL": "C.UTF-8",
         "HOME": str(folder),

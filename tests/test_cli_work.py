@@ -10,11 +10,6 @@ import pytest
 from commands import Mdcoord
 
 
-@pytest.fixture(autouse=True)
-def this_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-
-
 def test_one_task_and_its_exit_codes(mdcoord: Mdcoord) -> None:
     assert mdcoord("work", "--agent", "ada", "--once", "true").code == 5
     for name in ("a", "b", "c"):

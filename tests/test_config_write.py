@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,9 +27,6 @@ from mdcoord.workspace import Workspace
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in os.environ:
-        if name.startswith(("MDCOORD_", "CLAUDE_")):
-            monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     Workspace.create(tmp_path).close()
     return tmp_path

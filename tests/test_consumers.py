@@ -19,21 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdcoord.backends.base import Backend
-from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.errors import InvalidName, NotFound, QueryError, UsageError
 from mdcoord.patience import Pause, patient, pauses, steps_of
 from mdcoord.services.consumers import Subscription
 from mdcoord.workspace import Workspace
-
-REPOSITORY = Path(__file__).parents[1]
-
-
-@pytest.fixture(params=["memory", "markdown"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    if request.param == "memory":
-        return MemoryBackend()
-    return MarkdownBackend(tmp_path / "root", durability="none")
 
 
 @pytest.fixture
@@ -411,7 +401,6 @@ class Child:
     def __init__(self, project: Path) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-c", CHILD, str(project)],
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "MDCOORD_DURABILITY": "none"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 from collections.abc import Coroutine, Iterator
@@ -17,13 +16,6 @@ from mdcoord.coordination import CoordinationClient, MessageType, get_coordinati
 from mdcoord.errors import InvalidName, NotFound, UsageError
 from mdcoord.rules.presence import OFFLINE, ONLINE
 from mdcoord.workspace import Workspace
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MDCOORD_ROOT", "MDCOORD_AGENT", "CLAUDE_INSTANCE_ID", "MDCOORD_SESSION"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
 
 
 @pytest.fixture
@@ -182,7 +174,6 @@ def test_the_end_of_its_process_is_seen_at_once(project: Path) -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "MDCOORD_DURABILITY": "none"},
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "there\n"

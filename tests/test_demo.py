@@ -28,14 +28,12 @@ from mdcoord.interfaces.demo.project import CHAIN, SKILLS, TRAINING, Plan, journ
 from mdcoord.interfaces.demo.report import CHECKS, prove
 from mdcoord.workspace import Workspace
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 WORKERS, TASKS = 3, 10
 TRAINING_FILE = "task-train-model.md"
 
 
 def environment(temporary: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MDCOORD_")}
-    return {**kept, "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(temporary)}
+    return {**os.environ, "TMPDIR": str(temporary)}
 
 
 def demo(temporary: Path, *options: str) -> subprocess.CompletedProcess[str]:

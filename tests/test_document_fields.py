@@ -7,7 +7,7 @@ import enum
 from typing import Any
 
 import pytest
-from document_strategies import changes, fields, unhurried
+from document_strategies import changes, fields
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -178,7 +178,6 @@ def test_spell_and_count() -> None:
     assert count({"a": [1, 2], "b": {"c": None}}) == 9
 
 
-@unhurried
 @given(st.data())
 def test_changes_leave_the_old_values_alone(data: st.DataObject) -> None:
     old = data.draw(fields)

@@ -18,7 +18,6 @@ from document_strategies import (
     numbers,
     scalars,
     texts,
-    unhurried,
     values,
     words,
 )
@@ -43,7 +42,6 @@ def replaced(old: Any, path: tuple[Any, ...], new: Any) -> Any:
     return apply(old, Change(set={path: new}))
 
 
-@unhurried
 @given(documents())
 def test_the_values_and_the_body_are_the_ones_that_were_written(built: Built) -> None:
     document = Document.parse(built.text)
@@ -53,7 +51,6 @@ def test_the_values_and_the_body_are_the_ones_that_were_written(built: Built) ->
     assert document.newline == built.newline
 
 
-@unhurried
 @given(documents(), st.data())
 def test_setting_a_scalar_changes_its_characters_only(built: Built, data: st.DataObject) -> None:
     spots = [spot for spot in built.spots if spot.kind in ("one", "many", "empty", "below", "tagged")]
@@ -74,7 +71,6 @@ def test_setting_a_scalar_changes_its_characters_only(built: Built, data: st.Dat
         assert after.text == built.text
 
 
-@unhurried
 @given(documents(), st.data())
 def test_setting_any_value_leaves_everything_outside_of_its_lines(built: Built, data: st.DataObject) -> None:
     spot = data.draw(st.sampled_from(built.spots))
@@ -89,7 +85,6 @@ def test_setting_any_value_leaves_everything_outside_of_its_lines(built: Built, 
         assert after.text.startswith(built.text[:start])
 
 
-@unhurried
 @given(documents(), st.text("abc", min_size=1, max_size=3).map(lambda name: "new_" + name), values)
 def test_a_new_field_is_inserted_behind_the_last(built: Built, name: str, value: Any) -> None:
     after = Document.parse(built.text).edit(Change(set={(name,): value}))
@@ -103,7 +98,6 @@ def test_a_new_field_is_inserted_behind_the_last(built: Built, name: str, value:
     assert same(after.fields, {**built.fields, name: value})
 
 
-@unhurried
 @given(documents(), st.data())
 def test_deleting_block_entries_removes_their_lines_only(built: Built, data: st.DataObject) -> None:
     collections = [
@@ -131,7 +125,6 @@ def entry_lines(text: str, entry: Spot) -> tuple[int, int, int]:
     return text.rfind("\n", 0, entry.entry_start) + 1, entry.entry_start, entry.line_end
 
 
-@unhurried
 @given(documents(), st.data())
 def test_appending_to_a_block_list_inserts_lines_behind_its_last_item(
     built: Built, data: st.DataObject
@@ -149,7 +142,6 @@ def test_appending_to_a_block_list_inserts_lines_behind_its_last_item(
     assert same(after.fields, apply(built.fields, Change(append={spot.path: items})))
 
 
-@unhurried
 @given(documents(), st.data())
 def test_changes_between_brackets_stay_between_them(built: Built, data: st.DataObject) -> None:
     flows = [spot for spot in built.spots if spot.kind == "flow" and spot.value]
@@ -174,7 +166,6 @@ def test_changes_between_brackets_stay_between_them(built: Built, data: st.DataO
             assert line.strip().removesuffix("# beside").strip(" ,") in after.text
 
 
-@unhurried
 @given(documents(), st.data())
 def test_any_change_gives_what_it_means_or_nothing(built: Built, data: st.DataObject) -> None:
     change = data.draw(changes(built.fields))
@@ -197,7 +188,6 @@ def test_any_change_gives_what_it_means_or_nothing(built: Built, data: st.DataOb
     assert same(document.fields, built.fields)
 
 
-@unhurried
 @given(
     fields,
     st.sampled_from(["", "# T\n", "\n\ntext", "---\na: 1\n---\n", "\ufeffx"]),
@@ -212,7 +202,6 @@ def test_a_created_document_says_what_it_was_given(fields: dict[str, Any], body:
     assert head.count("\n") == head.count(newline)
 
 
-@unhurried
 @given(fields)
 def test_other_readers_get_the_same_values(fields: dict[str, Any]) -> None:
     other = frontmatter.loads(Document.create(fields, "text").text)
@@ -220,7 +209,6 @@ def test_other_readers_get_the_same_values(fields: dict[str, Any]) -> None:
     assert other.content == "text"
 
 
-@unhurried
 @given(documents(), st.one_of(scalars, nested(texts)))
 def test_other_readers_get_the_value_that_was_set(built: Built, value: Any) -> None:
     # A value that is there already keeps its text, which other readers may well take for something else.
@@ -231,7 +219,7 @@ def test_other_readers_get_the_value_that_was_set(built: Built, value: Any) -> N
     assert same(frontmatter.loads(after.text).metadata["f00"], value)
 
 
-@settings(unhurried, max_examples=300)
+@settings(max_examples=300)
 @given(documents(), st.integers(0, 2**32))
 def test_broken_documents_are_refused_or_edited_rightly(built: Built, seed: int) -> None:
     text = mutated(built.text, random.Random(seed))

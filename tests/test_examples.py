@@ -32,9 +32,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
     command = commands / "mdcoord"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mdcoord "$@"\n')
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MDCOORD_", "CLAUDE_"))}
-    path = f"{commands}{os.pathsep}{kept['PATH']}"
-    return {**kept, "PATH": path, "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(temporary)}
+    path = f"{commands}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "TMPDIR": str(temporary)}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)

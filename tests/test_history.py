@@ -75,7 +75,7 @@ def test_the_oldest_go_in_the_end(history: History, tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_torn_entries_are_left_out_and_hide_no_others(data: st.DataObject) -> None:
     import tempfile
 

@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 
 from mdcoord.backends.base import Backend
-from mdcoord.backends.markdown.store import MarkdownBackend
-from mdcoord.backends.memory import MemoryBackend
 from mdcoord.backends.taskqueue.entry import Wanted, wanted_for, wanted_gone
 from mdcoord.errors import InvalidDocument, NotFound, UsageError
 from mdcoord.formats.foreign.found import plain_name, stamp, status_of
@@ -143,14 +141,6 @@ TASKQUEUE = {
         }
     ]
 }
-
-
-@pytest.fixture(params=["memory", "markdown"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    if request.param == "memory":
-        return MemoryBackend()
-    (tmp_path / "store").mkdir()
-    return MarkdownBackend(tmp_path / "store", durability="none")
 
 
 @pytest.fixture

@@ -248,7 +248,7 @@ def test_never_by_a_stamp_in_the_future(host: FakeHost) -> None:
     assert over(stamped, host) is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     waits=st.lists(st.floats(0, TTL * (1 + GRACE) - 0.5), max_size=8),
     skews=st.lists(st.floats(1 - MAX_SKEW, 1e6), min_size=8, max_size=8),

@@ -27,7 +27,6 @@ from mdcoord.formats import eventlog
 
 TIME = "2025-10-12T14:30:00.000Z"
 DAY = "2025-10-12"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
 SEED = (Path(__file__).parent / "golden" / "events" / "seed.md").read_bytes()
 BY_HAND = b"\n## Event: by_hand\n**Time**: 2025-10-12T15:00:00Z\n**Step**: 1\n"
 
@@ -669,7 +668,7 @@ class LogMachine(RuleBasedStateMachine):
 
 
 TestLogMachine = LogMachine.TestCase
-TestLogMachine.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestLogMachine.settings = settings(max_examples=150, stateful_step_count=30)
 
 
 # ---------------------------------------------------------------- processes
@@ -689,7 +688,7 @@ def test_nothing_is_lost_or_doubled_between_processes(tmp_path: Path) -> None:
     log = open_log(tmp_path)
     (first,) = publish(log, 0)
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(number), "300"], env=ENVIRONMENT)
+        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(number), "300"])
         for number in range(4)
     ]
     received: list[Event] = []
@@ -736,7 +735,6 @@ def test_kills_take_nothing_away(tmp_path: Path) -> None:
             [sys.executable, "-c", MORTAL, str(tmp_path), str(life)],
             stdout=subprocess.PIPE,
             text=True,
-            env=ENVIRONMENT,
         )
         assert process.stdout is not None
         lines = [next(process.stdout) for _ in range(5 + life % 4)]

@@ -1,7 +1,7 @@
 """The MCP server and a client that shares no code with it: the MCP inspector's command line (TypeScript).
 
 It is installed with npm into a temporary folder, once a run. Without Node, npm or its registry the tests are
-skipped; `MDCOORD_TEST_INSPECTOR`, a folder in which it is installed already, saves the download.
+skipped; `TEST_INSPECTOR`, a folder in which it is installed already, saves the download.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp_peer import REPOSITORY, environment
+from mcp_peer import REPOSITORY
 
 from mdcoord import Workspace
 from mdcoord.interfaces.mcp.tools import TOOLS
@@ -39,7 +39,7 @@ Inspect = Callable[..., dict[str, Any]]
 @pytest.fixture(scope="module")
 def inspector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     """The command of the inspector."""
-    folder = Path(os.environ.get("MDCOORD_TEST_INSPECTOR") or tmp_path_factory.mktemp("inspector"))
+    folder = Path(os.environ.get("TEST_INSPECTOR") or tmp_path_factory.mktemp("inspector"))
     if not (shutil.which("node") and shutil.which("npm")):
         pytest.skip("node and npm are needed for the inspector")
     command = folder / "node_modules" / ".bin" / "mcp-inspector"
@@ -51,7 +51,7 @@ def inspector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
         except (OSError, subprocess.SubprocessError) as error:
             pytest.skip(f"npm could not install the inspector: {type(error).__name__}")
     yield [str(command), "--cli"]
-    if not os.environ.get("MDCOORD_TEST_INSPECTOR"):
+    if not os.environ.get("TEST_INSPECTOR"):
         shutil.rmtree(folder)
 
 
@@ -67,7 +67,7 @@ def inspect(inspector: list[str], tmp_path: Path) -> Inspect:
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mdcoord "$@"\n')
     program.chmod(0o755)
-    env = environment()
+    env = {**os.environ}
     env |= {"HOME": str(tmp_path), "PATH": f"{program.parent}{os.pathsep}{env['PATH']}"}
 
     def ask(*arguments: str) -> dict[str, Any]:

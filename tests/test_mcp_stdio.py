@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
-from mcp_peer import ERAS, REPOSITORY, WAIT, Refused, environment, run, started
+from mcp_peer import ERAS, REPOSITORY, WAIT, Refused, run, started
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, OLDEST_SUPPORTED_VERSION
 
 from mdcoord import Workspace
@@ -39,7 +39,7 @@ class Wire:
 
     def __init__(self, root: Path, *options: str, **variables: str) -> None:
         command = [sys.executable, "-m", "mdcoord", "mcp", "--root", str(root), *options]
-        pipe, env = subprocess.PIPE, {**environment(), **variables}
+        pipe, env = subprocess.PIPE, {**os.environ, **variables}
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=env)
         self._number = 0
 
@@ -204,7 +204,7 @@ def test_stdout_is_protocol_only_and_stderr_is_quiet(wire: Wire, workspace: Work
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
     program = "import sys; sys.modules['mcp_types'] = None; from mdcoord.__main__ import main; main()"
     command = [sys.executable, "-c", program, "mcp", "--json"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, timeout=WAIT)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=WAIT)
     assert (done.returncode, done.stdout) == (2, b"")
     assert json.loads(done.stderr)["hint"] == "pip install 'mdcoord[mcp]'"
 
@@ -216,7 +216,7 @@ def test_no_other_command_loads_the_sdk(workspace: Workspace) -> None:
         "cli(['task', 'list'], standalone_mode=False)\n"
         "print(*sys.modules, file=sys.stderr)"
     )
-    env = {**environment(), "MDCOORD_ROOT": str(workspace.root)}
+    env = {**os.environ, "MDCOORD_ROOT": str(workspace.root)}
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=REPOSITORY, env=env, capture_output=True, text=True, timeout=WAIT
     )

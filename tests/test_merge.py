@@ -229,7 +229,7 @@ def test_line_ends_that_an_editor_changed_are_no_changes() -> None:
 
 
 @given(_heads, _heads, _heads)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_merged_document_has_the_merged_fields(base: str, tool: str, person: str) -> None:
     texts = [side + "The body.\n" for side in (base, tool, person)]
     fields = [Document.parse(text).fields for text in texts]

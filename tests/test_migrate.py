@@ -33,9 +33,6 @@ BROKEN = "---\na: [\n---\nnot closed\n"
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
-    for name in ("MDCOORD_AGENT", "MDCOORD_SESSION", "MDCOORD_ROOT", "CLAUDE_INSTANCE_ID"):
-        monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "project"
     folder.mkdir()
     monkeypatch.chdir(folder)

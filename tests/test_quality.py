@@ -31,13 +31,9 @@ PASS, FAIL = "echo fine", "echo bad; exit 1"
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in os.environ:
-        if name.startswith(("MDCOORD_", "CLAUDE_", "GIT_")):
-            monkeypatch.delenv(name)
     folder = tmp_path / "project"
     folder.mkdir()
     monkeypatch.setenv("MDCOORD_SESSION", "s1")
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
     monkeypatch.chdir(folder)
     return folder
 
@@ -177,7 +173,7 @@ def test_how_checks_end(project: Path) -> None:
     }
 
 
-def test_a_tool_that_only_prints_fails_by_its_output(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tool_that_only_prints_fails_by_its_output(project: Path) -> None:
     radon = project / ".venv" / "bin" / "radon"
     radon.parent.mkdir(parents=True)
     radon.write_text('#!/bin/sh\ncat "$(dirname "$0")/said"\n')

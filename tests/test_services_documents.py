@@ -232,9 +232,7 @@ def test_removed_agents_are_archived(w: Workspace) -> None:
     assert w.restore(name).id == "bob"
 
 
-def test_an_agent_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MDCOORD_AGENT", "CLAUDE_INSTANCE_ID"):
-        monkeypatch.delenv(name, raising=False)
+def test_an_agent_without_a_name() -> None:
     with pytest.raises(UsageError, match="no agent is named"):
         Workspace(MemoryBackend()).agents.register()
 

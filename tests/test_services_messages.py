@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -18,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdcoord.backends.base import Backend
-from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.errors import AlreadyExists, Busy, InvalidName, NotFound, QueryError, UsageError
 from mdcoord.model import Key
@@ -28,24 +26,7 @@ from mdcoord.services.inbox import LOOK, Inbox
 from mdcoord.services.messages import MessageType, message_type
 from mdcoord.workspace import Workspace
 
-VARIABLES = ("MDCOORD_ROOT", "MDCOORD_AGENT", "CLAUDE_INSTANCE_ID", "MDCOORD_SESSION")
-
 As = Callable[..., Workspace]
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
-
-
-@pytest.fixture(params=["memory", "markdown"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    if request.param == "memory":
-        return MemoryBackend()
-    (tmp_path / "root").mkdir()
-    return MarkdownBackend(tmp_path / "root", durability="none")
 
 
 @pytest.fixture
@@ -738,7 +719,6 @@ class Receiver:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "MDCOORD_DURABILITY": "none"},
         )
         self._line()
 

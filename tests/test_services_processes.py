@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -65,20 +64,15 @@ sys.stdin.readline()
 
 
 def start(code: str, folder: Path) -> subprocess.Popen[str]:
-    environment = {**os.environ, "MDCOORD_DURABILITY": "none"}
-    environment.pop("MDCOORD_SESSION", None)
     command = [sys.executable, "-c", code, str(folder)]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    )
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.readline()
     return process
 
 
 @pytest.fixture
-def w(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
+def w(tmp_path: Path) -> Workspace:
     return Workspace.create(tmp_path, agent="ada")
 
 

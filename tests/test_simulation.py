@@ -132,7 +132,7 @@ def simulated(tmp_path: Path, *options: str, seconds: float) -> dict[str, str]:
     """Run the simulation, and return the last column of its table by the first."""
     done = subprocess.run(
         [sys.executable, str(SIMULATION), *options],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(tmp_path)},
+        env={**os.environ, "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=seconds,

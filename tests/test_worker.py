@@ -6,11 +6,12 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 from mdcoord import Definition, Phase, Worker, Workspace
 from mdcoord.backends.memory import MemoryBackend
@@ -24,25 +25,13 @@ from mdcoord.services.work import GiveBack
 
 
 @pytest.fixture(params=["memory", "markdown"])
-def w(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    for name in ("MDCOORD_AGENT", "CLAUDE_INSTANCE_ID", "MDCOORD_SESSION", "MDCOORD_ROOT"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
+def w(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workspace]:
     if request.param == "memory":
         opened = Workspace.open(backend=MemoryBackend(), agent="ada")
     else:
         opened = Workspace.create(tmp_path, agent="ada")
     with opened:
         yield opened
-
-
-def until(met: Callable[[], Any], longest: float = 30) -> Any:
-    """Wait for something that another thread or process does."""
-    end = time.monotonic() + longest
-    while not (found := met()):
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.01)
-    return found
 
 
 class Background:

@@ -7,12 +7,12 @@ import os
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 from mdcoord import Command, Worker, Workspace
 from mdcoord.errors import UsageError
@@ -24,10 +24,6 @@ from mdcoord.services.job import Outcome
 
 @pytest.fixture
 def w(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    for name in [name for name in os.environ if name.startswith(("MDCOORD_", "CLAUDE_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
     monkeypatch.setattr(job, "KILL_AFTER", 1.0)
     monkeypatch.chdir(tmp_path)
     with Workspace.create(tmp_path, agent="ada") as opened:
@@ -59,14 +55,6 @@ def shell(w: Workspace, script: str, **options: Any) -> Told:
     command = Command(["sh", "-c", script], output=told.output, note=told.note)
     Worker(w, command, **{"idle": 0, "on_end": told.outcomes.append, **options}).run()
     return told
-
-
-def until(met: Callable[[], Any], longest: float = 30) -> Any:
-    end = time.monotonic() + longest
-    while not (found := met()):
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.01)
-    return found
 
 
 def alive(pid: int) -> bool:

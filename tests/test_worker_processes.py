@@ -13,19 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 from mdcoord.errors import ClaimLost
 from mdcoord.workspace import Workspace
 
-REPOSITORY = Path(__file__).parents[1]
-
 
 @pytest.fixture
 def w(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    for name in [name for name in os.environ if name.startswith(("MDCOORD_", "CLAUDE_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     monkeypatch.chdir(tmp_path)
     with Workspace.create(tmp_path, agent="boss") as opened:
         yield opened
@@ -59,14 +54,6 @@ def start(w: Workspace) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 def hear_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def until(met: Callable[[], Any], longest: float = 60) -> Any:
-    end = time.monotonic() + longest
-    while not (found := met()):
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.02)
-    return found
 
 
 def command_of(worker: subprocess.Popen[str]) -> int:

@@ -18,7 +18,6 @@ from contract.suite import in_threads
 
 from mdcoord import Definition, Phase, TaskDef, Workspace
 from mdcoord.backends.base import Backend
-from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.errors import (
     AlreadyExists,
@@ -33,8 +32,6 @@ from mdcoord.errors import (
 from mdcoord.model import Key, Record
 from mdcoord.rules.acceptance import criteria
 
-REPOSITORY = Path(__file__).parents[1]
-
 RELEASE = Definition(
     "release",
     [
@@ -45,13 +42,6 @@ RELEASE = Definition(
     "Release 1.0",
     "proj-1",
 )
-
-
-@pytest.fixture(params=["memory", "markdown"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    if request.param == "memory":
-        return MemoryBackend()
-    return MarkdownBackend(tmp_path / "root", durability="none")
 
 
 @pytest.fixture
@@ -614,7 +604,6 @@ RUN = """if True:
 def runner(project: Path) -> subprocess.Popen[str]:
     child = subprocess.Popen(
         [sys.executable, "-c", RUN, str(project)],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "MDCOORD_DURABILITY": "none"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -27,14 +27,6 @@ from mdcoord.model import Key
 from mdcoord.workspace import Workspace
 
 ROOT = Path(".claude/coordination")
-VARIABLES = ("MDCOORD_ROOT", "MDCOORD_AGENT", "CLAUDE_INSTANCE_ID", "MDCOORD_SESSION")
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("MDCOORD_")] + list(VARIABLES):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
 
 
 @pytest.fixture

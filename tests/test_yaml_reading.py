@@ -10,7 +10,6 @@ import pytest
 import yaml
 from document_builder import Built, documents
 from document_mutations import mutated
-from document_strategies import unhurried
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,7 +41,7 @@ def core(node: Any) -> Any:
     return text
 
 
-@settings(unhurried, max_examples=300)
+@settings(max_examples=300)
 @given(documents(), st.integers(0, 2**32))
 def test_documents_that_are_accepted_have_the_values_that_pyyaml_composes(built: Built, seed: int) -> None:
     text = mutated(built.text, random.Random(seed)) if seed % 4 else built.text
@@ -56,7 +55,6 @@ def test_documents_that_are_accepted_have_the_values_that_pyyaml_composes(built:
     assert same(document.fields, core(node) if node is not None and node.value else {})
 
 
-@unhurried
 @given(documents())
 def test_both_parsers_give_the_same_tree(built: Built) -> None:
     front = Document.parse(built.text).front_matter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from document_strategies import TRICKY_TEXT, changes, simple_fields, unhurried, words
+from document_strategies import TRICKY_TEXT, changes, simple_fields, words
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,7 +92,6 @@ def blocks(draw: st.DrawFn, indent: int = 0, depth: int = 0) -> list[str]:
 sources = blocks().map(lambda lines: "".join(line + "\n" for line in lines))
 
 
-@unhurried
 @given(sources)
 def test_what_the_subset_reads_is_what_the_parser_reads(source: str) -> None:
     simple = subset.read(source)
@@ -102,7 +101,6 @@ def test_what_the_subset_reads_is_what_the_parser_reads(source: str) -> None:
     assert same(simple, root.value if root else {})
 
 
-@unhurried
 @given(simple_fields)
 def test_what_the_tool_writes_is_read_alike_by_both(fields: dict[str, Any]) -> None:
     source = front_matter(fields)
@@ -113,7 +111,6 @@ def test_what_the_tool_writes_is_read_alike_by_both(fields: dict[str, Any]) -> N
     assert simple is None or same(simple, fields)
 
 
-@unhurried
 @given(st.data())
 def test_an_edit_gives_the_same_bytes_on_both_ways(data: st.DataObject) -> None:
     fields = data.draw(simple_fields)
@@ -129,7 +126,6 @@ def test_an_edit_gives_the_same_bytes_on_both_ways(data: st.DataObject) -> None:
         assert simple == splice(source, parse(source), wanted, "\n", {})
 
 
-@unhurried
 @given(sources, st.data())
 def test_an_edit_of_foreign_lines_gives_the_same_bytes_on_both_ways(source: str, data: st.DataObject) -> None:
     fields = subset.read(source)

@@ -9,7 +9,7 @@ from typing import Any
 import frontmatter
 import pytest
 import yaml
-from document_strategies import TRICKY_TEXT, fields, texts, unhurried
+from document_strategies import TRICKY_TEXT, fields, texts
 from hypothesis import given
 
 from mdcoord.errors import InvalidDocument
@@ -112,7 +112,6 @@ def test_the_preferred_quotes_are_kept_where_they_can_hold_the_text() -> None:
     assert emit.flow({"a": ["x", 1, None]}, '"') == '{"a": ["x", 1, null]}'
 
 
-@unhurried
 @given(texts)
 def test_what_is_written_plain_is_plain_for_every_reader(text: str) -> None:
     if emit.text_is_plain(text):
@@ -121,14 +120,12 @@ def test_what_is_written_plain_is_plain_for_every_reader(text: str) -> None:
             assert yaml.load(f"a: {text}\n", loader) == {"a": text}
 
 
-@unhurried
 @given(texts)
 def test_quoted_text_is_json(text: str) -> None:
     assert json.loads(emit.quoted(text)) == text
     assert "\n" not in emit.quoted(text)
 
 
-@unhurried
 @given(fields)
 def test_the_handler_for_python_frontmatter_reads_what_documents_hold(fields: dict[str, Any]) -> None:
     document = Document.create(fields, "body")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -190,10 +190,6 @@ class MachineContract(ContractBase):
     """A backend does what dictionaries do."""
 
     def test_against_a_model(self, factory: Factory) -> None:
-        checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
         run_state_machine_as_test(
-            machine(factory),
-            settings=settings(
-                max_examples=60, stateful_step_count=20, deadline=None, suppress_health_check=checks
-            ),
+            machine(factory), settings=settings(max_examples=60, stateful_step_count=20)
         )

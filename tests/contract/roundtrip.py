@@ -24,7 +24,7 @@ from mdcoord.model import Key
 from mdcoord.moving.importing import Imported
 from mdcoord.rules.leases import Claimant, Lease, take
 from mdcoord.workspace import Workspace
-from tests.document_strategies import simple_fields, texts, unhurried
+from tests.document_strategies import simple_fields, texts
 
 from .fakes import FakeHost
 from .suite import EVENT_TIME, ContractBase, Factory
@@ -146,7 +146,7 @@ class RoundTripContract(ContractBase):
         for module, name in ((fileio, "_SETTLE"), (log, "_SETTLE"), (reader, "_PATIENCE")):
             monkeypatch.setattr(module, name, 0.0)  # nobody is saving a file while we look
 
-        @settings(unhurried, max_examples=25)
+        @settings(max_examples=25)
         @given(workspaces)
         def travel(content: tuple) -> None:
             with files() as origin, factory() as backend, files() as back:

@@ -16,7 +16,6 @@ from mdcoord.backends.values import Copy
 from mdcoord.formats.eventlog import identity_of
 from mdcoord.moving.stream import DOCUMENTS
 from mdcoord.moving.transfer import Transfer
-from tests.document_strategies import unhurried
 
 from .fakes import FakeHost
 from .roundtrip import RAW, files, fill, workspaces
@@ -75,7 +74,7 @@ def test_what_is_copied_is_the_same(
     for module, name in ((fileio, "_SETTLE"), (log, "_SETTLE"), (reader, "_PATIENCE")):
         monkeypatch.setattr(module, name, 0.0)  # nobody is saving a file while we look
 
-    @settings(unhurried, max_examples=8)
+    @settings(max_examples=8)
     @given(workspaces)
     def travel(content: tuple) -> None:
         with ExitStack() as opened:
@@ -104,7 +103,7 @@ def test_what_changes_follows(make: dict[str, Make], there: str, monkeypatch: py
         monkeypatch.setattr(module, name, 0.0)
     readable = [text for text in RAW if text.strip() and "not closed" not in text and "[\n" not in text]
 
-    @settings(unhurried, max_examples=12)
+    @settings(max_examples=12)
     @given(workspaces, workspaces)
     def follow(first: tuple, second: tuple) -> None:
         with files() as origin, files() as other, make[there]() as target:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from processes import run_all
 from redis_servers import end_with_parent, some_program
+from waiting import until
 
 from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.errors import NothingReady, UsageError
@@ -39,13 +39,6 @@ def free_ports(count: int) -> list[int]:
         if port not in found:
             found.append(port)
     return found
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end, "the cluster does not come up"
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

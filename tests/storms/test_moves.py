@@ -12,11 +12,8 @@ from mdcoord.backends.redis import gate
 
 @pytest.fixture(autouse=True)
 def quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MDCOORD_DURABILITY", "none")
     monkeypatch.setenv("STORM", str(tmp_path))
     monkeypatch.setattr(gate, "HELD", 0.5)  # so long the gate stays closed after a mover was killed
-    for name in ("MDCOORD_AGENT", "MDCOORD_SESSION", "MDCOORD_ROOT", "CLAUDE_INSTANCE_ID"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def test_workers_go_along(url: str, tmp_path: Path) -> None:

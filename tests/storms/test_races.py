@@ -143,7 +143,6 @@ def test_every_task_has_one_claimant_on_the_command_line(tmp_path: Path) -> None
 def commands(root: str, agent: str) -> list[str]:
     """Claim and complete tasks with one process a step until none is ready."""
     environment = {**os.environ, "MDCOORD_ROOT": root, "MDCOORD_AGENT": agent, "MDCOORD_SESSION": agent}
-    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     claimed = []
     while True:
         step = _command(environment, "task", "claim", "--json")

@@ -96,8 +96,8 @@ def started() -> Iterator[Start]:
     """Starts a server with such settings, for one test."""
     with ExitStack() as stack:
 
-        def start(*options: str) -> Server:
-            server = Server(some_program(), *options)
+        def start(*options: str, program: str | None = None) -> Server:
+            server = Server(some_program(program), *options)
             stack.callback(server.close)
             return server
 

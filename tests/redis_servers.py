@@ -6,6 +6,7 @@ Most tests take the fixtures `server`, `url` and `started` of conftest.py.
 from __future__ import annotations
 
 import ctypes
+import select
 import shutil
 import signal
 import socket
@@ -129,10 +130,13 @@ Start = Callable[..., Server]
 
 
 class Relay:
-    """Between clients, who come to a listener, and a server: passes on every request and its answer."""
+    """Between clients, who come to a listener, and a server: passes on what they say.
+
+    When it is given another `server`, who is connected stays with the old one.
+    """
 
     def __init__(self, server: Server, listener: socket.socket) -> None:
-        self._server = str(server.socket)
+        self.server = server
         self._listener = listener
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -148,13 +152,15 @@ class Relay:
 
     def _pass_on(self, client: socket.socket) -> None:
         with client, socket.socket(socket.AF_UNIX) as server, suppress(ConnectionError):
-            server.connect(self._server)
-            while request := client.recv(1 << 20):
-                server.sendall(request)
-                answer = server.recv(1 << 20)
-                if self.keeps():
-                    return
-                client.sendall(answer)
+            server.connect(str(self.server.socket))
+            while True:
+                for end in select.select([client, server], [], [])[0]:
+                    said = end.recv(1 << 20)
+                    while isinstance(end, ssl.SSLSocket) and end.pending():
+                        said += end.recv(1 << 20)
+                    if not said or (end is server and self.keeps()):
+                        return
+                    (client if end is server else server).sendall(said)
 
     def keeps(self) -> bool:
         """Whether to keep this answer, and hang up."""

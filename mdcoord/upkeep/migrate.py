@@ -29,7 +29,7 @@ from mdcoord.moving.leftbehind import LeftBehind
 from mdcoord.moving.stream import DOCUMENTS
 from mdcoord.moving.transfer import OWN, Tell, Transfer
 from mdcoord.upkeep.configure import ConfigFile
-from mdcoord.upkeep.settle import caveat
+from mdcoord.upkeep.settle import caveat, note_data
 
 ROUNDS: Final = 3
 """How often what changed meanwhile is copied while all go on working; then writers have to wait."""
@@ -224,6 +224,8 @@ class Migration:
             self._target.arrive()
         self._target.keep(OWN, "from", lambda _: None)
         mode, said = self._target.name, self._config.mode
+        if mode == "redis":
+            note_data(self._root, self._config, self._target.clock(Host()).boot)
         if mode != said and (mode, said) != (HERE, "auto"):
             ConfigFile(self._root).set("coordination.mode", mode)
         away = mode == "redis" and not self._keep

@@ -16,10 +16,15 @@ from mdcoord.backends.markdown.home import HERE, Home
 from mdcoord.backends.opening import is_address, kept_in_files, mode_of, no_place, open_backend
 from mdcoord.config import Config
 from mdcoord.errors import AlreadyExists
+from mdcoord.host import Host
 from mdcoord.layout import state_folder
+from mdcoord.moving.transfer import OWN
 from mdcoord.upkeep.configure import ConfigFile
 
 MODE: Final = "coordination.mode"
+
+_DATA: Final = (OWN, "data")
+"""The memo, in the files, that names the data on the server where a workspace lives."""
 
 
 def settled(root: Path, asked: str | None, config: Config, environ: Mapping[str, str]) -> Choice | None:
@@ -39,28 +44,53 @@ def settled(root: Path, asked: str | None, config: Config, environ: Mapping[str,
         raise AlreadyExists(
             f"the workspace in {root} lives in {mode} already", hint=moving(mode or HERE), path=str(root)
         )
-    if asked is None or mode != "redis" or not is_address(asked) or not _differs(root, asked, lives, environ):
+    if asked is None or mode != "redis" or not is_address(asked):
         return None
-    return _checked(choose(asked, config, environ), root, config)
+    return _at_new_address(root, asked, lives, config, environ)
 
 
-def _differs(root: Path, asked: str, lives: str, environ: Mapping[str, str]) -> bool:
-    """Whether this address of the server where a workspace lives is new, as one with another password."""
+def _at_new_address(
+    root: Path, asked: str, lives: str, config: Config, environ: Mapping[str, str]
+) -> Choice | None:
+    """The choice of another address for the same data, as with another password, or of a promoted replica.
+
+    None where it is the old one. Raises AlreadyExists for other data.
+    """
     from mdcoord.backends.redis.address import parse_address
 
     new, old = (parse_address(url, environ) for url in (asked, lives))
-    if new.shown != old.shown:
+    if new.place == old.place:
+        return None
+    choice = choose(asked, config, environ)
+    if new.shown != old.shown and _data(choice.place, root, config) != _files(root, config).memo(*_DATA):
         raise AlreadyExists(
-            f"the workspace in {root} lives in {old.shown} already", hint=moving("redis"), path=str(root)
+            f"the workspace in {root} lives in {old.shown} already, and {new.shown} has other data",
+            hint=moving("redis"),
+            path=str(root),
         )
-    return new.place != old.place
+    return _checked(choice, root, config)
 
 
 def _checked(choice: Choice, root: Path, config: Config) -> Choice:
     """The choice, when the server is no Redis that refuses us: that must not be remembered."""
     if choice.mode == "redis":
-        open_backend(choice.place, config, root).close()
+        _data(choice.place, root, config)
     return choice
+
+
+def _data(place: str, root: Path, config: Config) -> str:
+    """What names the data on a server. Raises BackendUnavailable, UsageError."""
+    with open_backend(place, config, root) as backend:
+        return backend.clock(Host()).boot
+
+
+def note_data(root: Path, config: Config, data: str) -> None:
+    """Note what names the data of a workspace on a server, so that they are known at another address."""
+    _files(root, config).keep(*_DATA, lambda _: data)
+
+
+def _files(root: Path, config: Config) -> Backend:
+    return open_backend(HERE, config, root, elsewhere=True)
 
 
 def remember(root: Path, choice: Choice, config: Config) -> list[Path]:
@@ -71,6 +101,8 @@ def remember(root: Path, choice: Choice, config: Config) -> list[Path]:
     if choice.place == HERE and not choice.asked:
         return []
     Home.of(state_folder(root)).remember(choice.place, "; ".join(choice.reasons))
+    if choice.mode == "redis":
+        note_data(root, config, _data(choice.place, root, config))
     if choice.mode in (HERE, config.mode):
         return []
     file = ConfigFile(root)

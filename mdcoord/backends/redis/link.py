@@ -159,6 +159,12 @@ class Link:
 
     def unavailable(self, error: Exception) -> BackendUnavailable:
         """The error for a server that cannot be reached, or that refuses."""
+        if isinstance(error, faults.ReadOnlyError):
+            return BackendUnavailable(
+                f"Redis at {self.address.shown} is a replica, which takes no writes",
+                hint="name its primary; after a fail-over `mdcoord init --backend URL` names the new one",
+                location=self.address.shown,
+            )
         words = str(error).removesuffix(".") or type(error).__name__
         refused = isinstance(error, faults.ResponseError | faults.AuthenticationError)
         return BackendUnavailable(
@@ -247,7 +253,7 @@ class Link:
             try:
                 answers.append(connection.read_response())
             except faults.ResponseError as error:
-                answers.append(error)
+                answers.append(_unwrapped(error))
         return answers
 
     def _passing(self, fault: Exception) -> bool:
@@ -286,6 +292,11 @@ def _understood(address: Address) -> tuple[Any, dict[str, Any]]:
     except (TypeError, ValueError, faults.RedisError) as error:
         raise wrong(str(error).rpartition("() ")[2].removesuffix(".")) from None
     return kind, options
+
+
+def _unwrapped(error: Exception) -> Exception:
+    """Before version 7 an error of a script hides what kind of error its command met."""
+    return faults.ReadOnlyError(str(error)) if "-READONLY " in str(error) else error
 
 
 def _hint(error: Exception) -> str:

@@ -36,6 +36,11 @@ def meet(link: Link, keys: Keys) -> Server:
 def _met(link: Link, keys: Keys) -> Server:
     facts = _facts(link.call("INFO"))
     where = link.address.shown
+    if "sentinel" in (facts.get("redis_mode"), facts.get("server_mode")):
+        raise BackendUnavailable(
+            f"{where} is a Sentinel, which keeps no data",
+            hint="name the primary that it watches: `SENTINEL MASTERS`, asked there, tells its address",
+        )
     if facts.get("cluster_enabled") == "1" and not link.address.has_hash_tag:
         raise UsageError(
             f"Redis at {where} is a cluster, and the prefix of the keys does not keep them together",

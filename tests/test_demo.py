@@ -181,8 +181,8 @@ def test_a_worker_that_breaks_ends_the_demo_with_its_last_words(tmp_path: Path) 
     director = Director(root, tmp_path, Plan.load(tmp_path), lambda entries: None)
     with pytest.raises(MdcoordError, match=r"nobody-1 ended with exit code 1: KeyError: 'nobody'"), director:
         director.run()
-    assert len(director.workers) == 3
-    assert all(worker.poll() is not None for worker in director.workers.values())
+    assert len(director.workers.running) == 3
+    assert all(worker.poll() is not None for worker in director.workers.running.values())
 
 
 def test_the_end_of_the_time_ends_the_demo(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_the_end_of_the_time_ends_the_demo(tmp_path: Path) -> None:
     director = Director(root, tmp_path, Plan.load(tmp_path), lambda entries: None, seconds=0)
     with pytest.raises(MdcoordError, match=r"did not end within 0 seconds"), director:
         director.run()
-    assert all(worker.poll() is not None for worker in director.workers.values())
+    assert all(worker.poll() is not None for worker in director.workers.running.values())
 
 
 # ---------------------------------------------------------------- the proof can fail

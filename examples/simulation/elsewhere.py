@@ -26,9 +26,9 @@ def killed_elsewhere(folder: Path, ttl: float | None) -> float:
     lay_out(folder / "project", 1, 3600)
     journals = folder / "journals"
     with Crew(folder / "project", journals) as crew:
-        far = crew.start(str(ttl or ""), "elsewhere")
+        far = crew.hire(str(ttl or ""), "elsewhere")
         _begun(journals, 1)
-        crew.start(str(ttl or ""))  # a neighbour, who would like to have the task
+        crew.hire(str(ttl or ""))  # a neighbour, who would like to have the task
         time.sleep((ttl or Config().renewed_ttl) / 2)
         crew.kill(far)
         (seconds,) = recoveries(Run.of(_begun(journals, 2)))

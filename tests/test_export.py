@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from mdcoord.backends.memory import MemoryBackend
 from mdcoord.backends.values import Copy, Event, Unreadable
 from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound, UsageError
 from mdcoord.model import Change, Key
+from mdcoord.moving import crew
 from mdcoord.rules.leases import Lease
 from mdcoord.workspace import Workspace
 from tests.contract.fakes import FakeHost
@@ -89,17 +90,17 @@ def test_only_some_kinds_and_the_archive(w: Workspace) -> None:
         w.export(["tasks"])
 
 
-def test_an_export_takes_one_document_at_a_time(w: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_takes_one_page_at_a_time(w: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     looked = []
 
-    def copies(kind: str, *, archived: bool = False) -> Iterator[Copy]:
-        for number in range(1000):
-            looked.append(number)
-            yield Copy(Key(kind, f"n{number}"), "text")
+    def copies_of(kind: str, ids: Sequence[str]) -> Iterator[Copy]:
+        looked.extend(ids)
+        return (Copy(Key(kind, name), "text") for name in ids)
 
-    monkeypatch.setattr(w.backend, "copies", copies)
+    monkeypatch.setattr(w.backend, "ids", lambda kind: [f"n{number}" for number in range(1000)])
+    monkeypatch.setattr(w.backend, "copies_of", copies_of)
     assert len([*islice(w.export(), 10)]) == 10
-    assert len(looked) == 9
+    assert len(looked) == crew.PAGE
 
 
 def test_what_is_no_text_is_left_out(tmp_path: Path) -> None:

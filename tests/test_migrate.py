@@ -473,7 +473,7 @@ def killed_at(owner: type, name: str, after: bool, step: Callable[[], Any]) -> N
         os._exit(1)
 
 
-@pytest.mark.parametrize("fails", ["put_all", "extend", "copies", "arrive", "last"])
+@pytest.mark.parametrize("fails", ["put_all", "extend", "digests", "arrive", "last"])
 def test_when_it_fails_all_goes_on_where_it_was(
     project: Path, url: str, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:

@@ -112,6 +112,8 @@ class Backend(ABC):
 
     name: str = ""
     location: str = ""
+    forkable: bool = False
+    """Whether a process that was forked may go on using it; what that stores is there for its parent, too."""
 
     @property
     def durability(self) -> str:
@@ -330,7 +332,21 @@ class Backend(ABC):
 
     def copy(self, key: Key) -> Copy | Unreadable | None:
         """One document as `copies` gives it; None where there is none."""
-        return next((copy for copy in self.copies(key.kind) if copy.key == key), None)
+        return next(iter([*self.copies_of(key.kind, [key.id])]), None)
+
+    def copies_of(self, kind: str, ids: Sequence[str]) -> Iterator[Copy | Unreadable]:
+        """Those of these documents that are there, as `copies` gives them."""
+        wanted = {*ids}
+        return (copy for copy in self.copies(kind) if copy.key.id in wanted)
+
+    def digests(self, kind: str, ids: Sequence[str]) -> Mapping[str, str]:
+        """What names their texts and leases (see `Copy.digest`), by id, but for those that are no text."""
+        found = self.copies_of(kind, ids)
+        return {copy.key.id: copy.digest for copy in found if isinstance(copy, Copy)}
+
+    def ids(self, kind: str) -> Sequence[str]:
+        """The ids of all documents of a kind, sorted."""
+        return sorted(self.marks(kind))
 
     def marks(self, kind: str) -> Mapping[str, Value]:
         """For every document of a kind, by id, a value that is another one once it or its lease changed.

@@ -139,7 +139,7 @@ class _Following(Backend):
 
     def _take(self, backend: Backend) -> None:
         self.there = backend
-        self.name, self.location = backend.name, backend.location
+        self.name, self.location, self.forkable = backend.name, backend.location, backend.forkable
 
 
 class _Shelf(Shelf):

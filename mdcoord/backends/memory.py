@@ -165,20 +165,23 @@ class MemoryBackend(Backend):
         with self._guard:
             known = self._archive if archived else {key.name: doc for key, doc in self._documents.items()}
             found = sorted((name, doc) for name, doc in known.items() if doc.key.kind == kind)
-        for name, stored in found:
-            yield Copy(
-                stored.key,
-                stored.text,
-                self._fields(stored),
-                self._leases.get(stored.key),
-                name if archived else "",
-            )
+        return (self._copy(stored, name if archived else "") for name, stored in found)
 
-    def _fields(self, stored: _Stored) -> Mapping[str, Value] | None:
+    def copies_of(self, kind: str, ids: Sequence[str]) -> Iterator[Copy | Unreadable]:
+        found = (self._documents.get(Key(kind, name)) for name in ids)
+        return (self._copy(stored) for stored in found if stored is not None)
+
+    def ids(self, kind: str) -> Sequence[str]:
+        with self._guard:
+            return sorted(key.id for key in self._documents if key.kind == kind)
+
+    def _copy(self, stored: _Stored, archived: str = "") -> Copy:
+        fields: Mapping[str, Value] | None
         try:
-            return self._scribe.open(stored.key, stored.text).fields
+            fields = self._scribe.open(stored.key, stored.text).fields
         except InvalidDocument:
-            return None
+            fields = None
+        return Copy(stored.key, stored.text, fields, self._leases.get(stored.key), archived)
 
     def put(self, copy: Copy, expect: Expect = ABSENT) -> str:
         key = Key.of(*copy.key)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol
+from functools import partial
+from typing import NamedTuple, Protocol
 
 from mdcoord.backends.base import Backend
 from mdcoord.backends.values import Copy, Event, Unreadable
@@ -13,6 +14,7 @@ from mdcoord.errors import NotFound, UsageError
 from mdcoord.formats.eventlog import first_heading, render_event
 from mdcoord.host import Host
 from mdcoord.model import KINDS
+from mdcoord.moving.crew import by_page
 from mdcoord.moving.stream import DOCUMENTS, Channel, End, Header, Place, Published, kind_of, line_of
 from mdcoord.rules.leases import carried
 
@@ -28,6 +30,13 @@ class Consumer(Protocol):
     def cursor(self) -> str: ...
     @property
     def updated_at(self) -> str | None: ...
+
+
+class _Lines(NamedTuple):
+    """Documents as lines, and those that are no text."""
+
+    lines: list[str]
+    left_out: list[Unreadable]
 
 
 class Export:
@@ -46,32 +55,44 @@ class Export:
 
     def __iter__(self) -> Iterator[str]:
         yield self._header.line()
-        for item in self._items():
-            self.counts[kind_of(item)] += 1
-            yield line_of(item)
+        for kind in self._header.kinds:
+            yield from self._channels() if kind == "events" else self._documents(kind)
         yield line_of(End(self.counts))
 
-    def _items(self) -> Iterator[Copy | Channel | Published | Place]:
-        for kind in self._header.kinds:
-            if kind == "events":
-                yield from self._events()
-                continue
-            yield from self._documents(kind)
-            if self._header.archive:
-                yield from self._documents(kind, archived=True)
+    def _documents(self, kind: str) -> Iterator[str]:
+        for page in self._pages(kind):
+            self.counts[kind] += len(page.lines)
+            self.left_out += page.left_out
+            yield from page.lines
 
-    def _documents(self, kind: str, *, archived: bool = False) -> Iterator[Copy]:
-        for found in self._backend.copies(kind, archived=archived):
-            if isinstance(found, Copy):
-                yield found if found.lease is None else self._carried(found)
+    def _pages(self, kind: str) -> Iterator[_Lines]:
+        backend = self._backend
+        yield from by_page(partial(self._page, kind), backend.ids(kind), divided=backend.forkable)
+        if self._header.archive:
+            yield from (self._lines([one]) for one in backend.copies(kind, archived=True))
+
+    def _page(self, kind: str, ids: Sequence[str]) -> _Lines:
+        return self._lines(self._backend.copies_of(kind, ids))
+
+    def _lines(self, found: Iterable[Copy | Unreadable]) -> _Lines:
+        page = _Lines([], [])
+        for one in found:
+            if isinstance(one, Unreadable):
+                page.left_out.append(one)
             else:
-                self.left_out.append(found)
+                page.lines.append(line_of(one if one.lease is None else self._carried(one)))
+        return page
 
     def _carried(self, copy: Copy) -> Copy:
         """The copy with its lease by the clock of this machine."""
         if self._clock is self._host:
             return copy
         return replace(copy, lease=carried(copy.lease, self._clock, self._host))
+
+    def _channels(self) -> Iterator[str]:
+        for item in self._events():
+            self.counts[kind_of(item)] += 1
+            yield line_of(item)
 
     def _events(self) -> Iterator[Channel | Published | Place]:
         channels = self._backend.channels()

@@ -8,31 +8,34 @@ is looked at and taken over where it is what it should be.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final, NamedTuple
 
 from mdcoord.backends.base import Backend
 from mdcoord.backends.values import Copy, Unreadable
 from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound
 from mdcoord.host import Host
 from mdcoord.model import ANY, Key, Value
-from mdcoord.moving.stream import DOCUMENTS
+from mdcoord.moving.crew import PAGE, by_page
+from mdcoord.moving.stream import DOCUMENTS, version_of
 from mdcoord.moving.transferlog import ChannelTransfer
 from mdcoord.rules.leases import Lease, carried, drop
-
-BATCH: Final = 500
-"""How many documents are handed over at once."""
 
 OWN: Final = "migration"
 """The topic of the memos that moving a workspace itself needs; they stay where they are."""
 
-T = TypeVar("T")
-
 Tell = Callable[[str, int, int], None]
 """Is told how far it is: of what, how many are done, how many there are (0: unknown)."""
+
+
+class _Brought(NamedTuple):
+    """What came of some documents: the digests of those that are in the target now, by id, and the others."""
+
+    digests: Mapping[str, str]
+    left_out: Sequence[Unreadable]
 
 
 class Transfer:
@@ -60,7 +63,9 @@ class Transfer:
     def everything(self) -> None:
         """The first pass."""
         for kind in DOCUMENTS:
-            self._digests[kind] = {copy.key.id: copy.digest for copy in _texts(self._target.copies(kind))}
+            self._digests[kind] = dict[str, str]()
+            for digests in self._held(kind):
+                self._digests[kind].update(digests)
             self._marks[kind] = self._source.marks(kind)
             self._all(kind)
         self._left_leases()
@@ -88,10 +93,13 @@ class Transfer:
     def verify(self) -> None:
         """Read all back, and compare it record by record. Raises BackendUnavailable where it differs."""
         for kind in DOCUMENTS:
-            wanted = {**self._digests[kind]}
-            there: Iterator[Copy] = _texts(self._target.copies(kind))
-            for copy in self._counted(f"{kind} verified", len(wanted), there):
-                self._require(copy, wanted.pop(copy.key.id, None))
+            wanted, count = {**self._digests[kind]}, 0
+            for digests in self._held(kind):
+                for name, digest in digests.items():
+                    if wanted.pop(name, None) != digest:
+                        self._require(Key(kind, name))
+                count += len(digests)
+                self._went_on(f"{kind} verified", count, len(self._digests[kind]))
             for name in wanted:
                 raise _differs(f"{kind}-{name}")
         self._touched.clear()
@@ -103,11 +111,7 @@ class Transfer:
     def verify_changes(self) -> None:
         """The same for what was changed since the last time. Raises BackendUnavailable."""
         for key in self._touched:
-            found, wanted = self._target.copy(key), self._digests[key.kind].get(key.id)
-            if isinstance(found, Copy):
-                self._require(found, wanted)
-            elif wanted is not None:
-                raise _differs(key.name)
+            self._require(key)
             self.pulse()
         self._touched.clear()
         for channel in self._channels.values():
@@ -118,22 +122,23 @@ class Transfer:
     # -- documents
 
     def _all(self, kind: str) -> None:
-        there, seen = self._digests[kind], set[str]()
-        copies = self._counted(kind, len(self._marks[kind]), self._source.copies(kind))
-        while page := list(islice(copies, BATCH)):
-            self._store(page)
-            seen.update(copy.key.id for copy in page)
-        for name in [*there.keys() - seen]:
+        ids, gone, count = sorted(self._marks[kind]), {*self._digests[kind]}, 0
+        forkable = self._source.forkable and self._target.forkable
+        for brought in by_page(partial(self._bring, kind), ids, divided=forkable):
+            names = self._note(kind, brought)
+            gone.difference_update(names)
+            count += len(names)
+            self._went_on(kind, count, len(ids))
+        for name in gone:
             self._remove(Key(kind, name))
+        self.counts[kind] = count
 
     def _changed(self, kind: str) -> int:
         before, now = self._marks[kind], self._source.marks(kind)
         self._marks[kind] = now
-        changed = [Key(kind, name) for name, mark in now.items() if mark is None or before.get(name) != mark]
-        for key in changed:
-            copy = self._source.copy(key)
-            if copy is not None:  # else it was removed just now, and is no more in the next marks
-                self._store([copy])
+        changed = [name for name, mark in now.items() if mark is None or before.get(name) != mark]
+        for brought in by_page(partial(self._bring, kind), changed, divided=False):
+            self._note(kind, brought)  # what was removed just now is not among the next marks
             self.pulse()
         gone = [Key(kind, name) for name in self._digests[kind].keys() - now.keys()]
         for key in gone:
@@ -141,25 +146,37 @@ class Transfer:
         self.counts[kind] = len(now)
         return len(changed) + len(gone)
 
-    def _store(self, found: Iterable[Copy | Unreadable]) -> None:
-        """Make the target's documents those that were found."""
-        fresh: list[Copy] = []
-        for one in found:
+    def _bring(self, kind: str, ids: Sequence[str]) -> _Brought:
+        """Make these documents of the target the source's. Changes nothing here, and may be done again."""
+        digests, left_out, fresh = dict[str, str](), list[Unreadable](), list[Copy]()
+        for one in self._source.copies_of(kind, ids):
             if isinstance(one, Unreadable):
-                self.left_out[one.key] = one
+                left_out.append(one)
                 continue
-            self.left_out.pop(one.key, None)
-            copy = self._carried(one)
-            known = self._digests[copy.key.kind].get(copy.key.id)
-            self._digests[copy.key.kind][copy.key.id] = copy.digest
-            self._touched.add(copy.key)
+            copy, known = self._carried(one), self._digests[kind].get(one.key.id)
+            digests[copy.key.id] = digest = copy.digest
             if known is None:
                 fresh.append(copy)
-            elif known != copy.digest:
+            elif known != digest:
                 self._replace(copy)
         for copy, done in zip(fresh, self._target.put_all(fresh), strict=True):
             if not done:
                 self._replace(copy)
+        return _Brought(digests, left_out)
+
+    def _note(self, kind: str, brought: _Brought) -> list[str]:
+        """Remember what was brought; the ids of what was found."""
+        self._digests[kind].update(brought.digests)
+        for name in brought.digests:
+            self._touched.add(Key(kind, name))
+            self.left_out.pop(Key(kind, name), None)
+        self.left_out.update((one.key, one) for one in brought.left_out)
+        return [*brought.digests, *(one.key.id for one in brought.left_out)]
+
+    def _held(self, kind: str) -> Iterator[Mapping[str, str]]:
+        """The digests of what the target has, page by page."""
+        ids = self._target.ids(kind)
+        return by_page(partial(self._target.digests, kind), ids, divided=self._target.forkable)
 
     def _carried(self, copy: Copy) -> Copy:
         lease: Lease | None = copy.lease
@@ -172,15 +189,16 @@ class Transfer:
             self._target.delete(copy.key)
             self._target.put(copy)
 
-    def _require(self, copy: Copy, wanted: str | None) -> None:
-        """Raise unless this is what was to be there. A lease is taken away that was left by another one."""
-        if copy.digest == wanted:
+    def _require(self, key: Key) -> None:
+        """Raise unless what is there was to be there. A lease is taken away that was left by another one."""
+        copy, wanted = self._target.copy(key), self._digests[key.kind].get(key.id)
+        if (copy.digest if isinstance(copy, Copy) else None) == wanted:
             return
-        if copy.lease is None or replace(copy, lease=None).digest != wanted:
-            raise _differs(copy.key.name)
+        if not isinstance(copy, Copy) or copy.lease is None or replace(copy, lease=None).digest != wanted:
+            raise _differs(key.name)
         free = replace(copy, lease=Lease())
         self._replace(free)
-        self._digests[copy.key.kind][copy.key.id] = free.digest
+        self._digests[key.kind][key.id] = free.digest
 
     def _remove(self, key: Key) -> None:
         del self._digests[key.kind][key.id]
@@ -203,19 +221,22 @@ class Transfer:
 
     def _archived(self) -> None:
         for kind in DOCUMENTS:
-            there = {copy.archived: copy.text for copy in _texts(self._target.copies(kind, archived=True))}
-            copies = [
-                replace(copy, lease=None) if self._source.exists(copy.key) else copy
-                for copy in _texts(self._source.copies(kind, archived=True))
-            ]
-            fresh = [copy for copy in copies if copy.archived not in there]
-            for copy in copies:
-                if there.get(copy.archived, copy.text) != copy.text:
-                    raise _differs(f"archive/{copy.archived}")
-            for first in range(0, len(fresh), BATCH):
-                self._target.put_all(fresh[first : first + BATCH])
-                self.pulse()
-            self.counts["archived document"] += len(copies)
+            found = _texts(self._target.copies(kind, archived=True))
+            there = {copy.archived: version_of(copy.text) for copy in found}
+            copies = _texts(self._source.copies(kind, archived=True))
+            while page := list(islice(copies, PAGE)):
+                for copy in page:
+                    if copy.archived in there and there[copy.archived] != version_of(copy.text):
+                        raise _differs(f"archive/{copy.archived}")
+                self._target.put_all(
+                    [
+                        replace(copy, lease=None) if self._source.exists(copy.key) else copy
+                        for copy in page
+                        if copy.archived not in there
+                    ]
+                )
+                self.counts["archived document"] += len(page)
+                self._went_on("archived", self.counts["archived document"])
 
     # -- events
 
@@ -228,16 +249,9 @@ class Transfer:
         self._tell("events", self.counts["event"], 0)
         return added
 
-    def _counted(self, what: str, total: int, items: Iterator[T]) -> Iterator[T]:
-        number = 0
-        for number, item in enumerate(items, 1):
-            if number % 100 == 0:
-                self.pulse()
-                self._tell(what, number, total)
-            yield item
-        self._tell(what, number, number)
-        if what in DOCUMENTS:
-            self.counts[what] = number
+    def _went_on(self, what: str, number: int, total: int = 0) -> None:
+        self.pulse()
+        self._tell(what, number, total)
 
 
 def _texts(found: Iterator[Copy | Unreadable]) -> Iterator[Copy]:

@@ -26,7 +26,8 @@ from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.redis.link import Link
 from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.host import Host
-from mdcoord.moving.transfer import BATCH, Transfer
+from mdcoord.moving.crew import PAGE
+from mdcoord.moving.transfer import Transfer
 
 ROUNDS = 5
 CHUNK = 1 << 20
@@ -136,8 +137,8 @@ def rounds(server: Server, folder: Path, documents: int) -> None:
 
 
 def store(target: RedisBackend, copies: list[Any]) -> None:
-    for first in range(0, len(copies), BATCH):
-        assert all(target.put_all(copies[first : first + BATCH]))
+    for first in range(0, len(copies), PAGE):
+        assert all(target.put_all(copies[first : first + PAGE]))
 
 
 def timed(step: Any) -> float:

@@ -14,7 +14,7 @@ from mdcoord.backends.values import Copy
 from mdcoord.errors import Moved
 from mdcoord.model import Key
 
-from .moving import TEXT, copies
+from .moving import TEXT, UNREADABLE, copies
 from .suite import EVENT_TIME, LEASE, TASK, ContractBase, Factory, in_threads, set_
 
 
@@ -27,6 +27,19 @@ class LeavingContract(ContractBase):
         backend.write(TASK, lambda _: set_(n=1)._replace(lease=LEASE))
         assert [backend.copy(copy.key) for copy in copies(backend)] == copies(backend)
         assert backend.copy(Key("task", "three")) is None
+
+    def test_some_documents_are_copied_as_all_are(self, backend: Backend) -> None:
+        for name in ("two", "one", "three"):
+            backend.create("task", {"title": name}, name=name)
+        backend.put(Copy(Key("task", "four"), UNREADABLE, lease=LEASE))
+        backend.create("agent", {}, name="one")
+        assert backend.ids("task") == ["four", "one", "three", "two"]
+        assert backend.ids("metrics") == []
+        found = copies(backend)
+        assert [*backend.copies_of("task", ["four", "gone", "two"])] == [found[0], found[3]]
+        assert backend.digests("task", ["gone", *backend.ids("task")]) == {
+            copy.key.id: copy.digest for copy in found
+        }
 
     def test_marks_tell_what_has_changed(self, backend: Backend) -> None:
         for name in ("one", "two", "three"):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from mdcoord.backends.markdown.catalog import RACY, Signature, stamps
+from mdcoord.backends.markdown.catalog import RACY, stamps
 from mdcoord.backends.markdown.fileio import FileIO, translated
-from mdcoord.backends.markdown.reader import Reader
+from mdcoord.backends.markdown.history import version_of
+from mdcoord.backends.markdown.reader import Reader, State
 from mdcoord.backends.naming import names
 from mdcoord.backends.values import Copy, Unreadable
 from mdcoord.errors import BackendUnavailable, InvalidDocument, InvalidName
@@ -16,8 +17,6 @@ from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Scribe
 from mdcoord.model import ID_FIELD, Key, Value
 from mdcoord.rules.leases import Lease
-
-Mark = tuple[Signature, Signature] | None
 
 
 class Copies:
@@ -28,29 +27,51 @@ class Copies:
         self._scribe = scribe
         self._reader = reader
 
-    def in_use(self, kind: str) -> Iterator[Copy | Unreadable]:
-        """The documents of a kind, by id, with saves that are still to be merged."""
-        for name in self._names(self._files.root, kind):
-            copy = self.of(Key(kind, name[len(kind) + 1 :]))
-            if copy is not None:
-                yield copy
+    def ids(self, kind: str) -> list[str]:
+        """The ids of all documents of a kind, sorted."""
+        return [name[len(kind) + 1 :] for name in self._names(self._files.root, kind)]
 
-    def of(self, key: Key) -> Copy | Unreadable | None:
-        """One document; None where there is none."""
+    def of(self, kind: str, ids: Iterable[str]) -> Iterator[Copy | Unreadable]:
+        """Those of these documents that are there, with saves that are still to be merged."""
+        for name in ids:
+            yield from self._copy(Key(kind, name))
+
+    def digests(self, kind: str, ids: Iterable[str]) -> dict[str, str]:
+        """What names their texts and leases, by id; what the tool wrote needs no understanding for that."""
+        found: dict[str, str] = {}
+        for key in (Key(kind, name) for name in ids):
+            for copy in self._as_written(key) or self._copy(key):
+                if isinstance(copy, Copy):
+                    found[key.id] = copy.digest
+        return found
+
+    def _copy(self, key: Key) -> Iterator[Copy | Unreadable]:
         try:
             found = self._reader.find(key, lambda: self._files.peek(key.name))
         except FileNotFoundError:
-            return None
+            return
         except (InvalidDocument, BackendUnavailable):
-            return next(self._as_it_is(key, self._reader.path(key)), None)
-        return Copy(key, found.draft.text, found.draft.fields, found.state.lease)
+            yield from self._as_it_is(key, self._reader.path(key))
+            return
+        yield Copy(key, found.draft.text, found.draft.fields, found.state.lease)
 
-    def marks(self, kind: str) -> dict[str, Mark]:
+    def _as_written(self, key: Key) -> list[Copy]:
+        """The document, without its fields, if it is as the tool wrote it."""
+        state, path = State.parse(self._files.peek(key.name)), self._reader.path(key)
+        try:
+            raw = self._files.read(path)
+            if state.coming is None and state.version == version_of(raw):
+                return [Copy(key, decode(raw, where=path), None, state.lease)]
+        except (FileNotFoundError, InvalidDocument, BackendUnavailable):
+            pass
+        return []
+
+    def marks(self, kind: str) -> dict[str, str | None]:
         """For each document of a kind, how its file and its lease's are marked by the system.
 
         None while a mark is young: two changes can share it.
         """
-        marks: dict[str, Mark] = {}
+        marks: dict[str, str | None] = {}
         settled = time.time_ns() - RACY
         for name, document in stamps(self._files.root, kind + "-"):
             try:
@@ -59,13 +80,15 @@ class Copies:
             except FileNotFoundError:
                 lease = (0, 0, 0)
             good = max(document[0], lease[0]) < settled
-            marks[name[len(kind) + 1 : -3]] = (document, lease) if good else None
+            # One text takes less memory than all these numbers.
+            marks[name[len(kind) + 1 : -3]] = f"{document}{lease}" if good else None
         return marks
 
     def left_leases(self, kind: str) -> dict[str, Lease]:
         """The leases of documents that have no file, by id."""
-        locked = (name for name in self._files.locked_names() if name.startswith(kind + "-"))
-        keys = (Key(kind, name[len(kind) + 1 :]) for name in locked)
+        head = kind + "-"
+        locked = {name.removeprefix(head) for name in self._files.locked_names() if name.startswith(head)}
+        keys = [Key(kind, name) for name in sorted(locked.difference(self.ids(kind)))]
         gone = [key for key in keys if not os.path.lexists(self._reader.path(key))]
         return {key.id: lease for key in gone if (lease := self._reader.state(key).lease) is not None}
 

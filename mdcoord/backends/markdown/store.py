@@ -62,6 +62,7 @@ class MarkdownBackend(Backend):
     """
 
     name = "markdown"
+    forkable = True
 
     def __init__(
         self,
@@ -260,20 +261,32 @@ class MarkdownBackend(Backend):
 
     @here_to_the_end
     def copies(self, kind: str, *, archived: bool = False) -> Iterator[Copy | Unreadable]:
-        found = Copies(self._files, self._scribe, self._reader)
-        return found.archived(self._archive_folder(), kind) if archived else found.in_use(kind)
+        found = self._copies
+        return found.archived(self._archive_folder(), kind) if archived else found.of(kind, found.ids(kind))
+
+    @here_to_the_end
+    def copies_of(self, kind: str, ids: Sequence[str]) -> Iterator[Copy | Unreadable]:
+        return self._copies.of(kind, ids)
 
     @here
-    def copy(self, key: Key) -> Copy | Unreadable | None:
-        return Copies(self._files, self._scribe, self._reader).of(key)
+    def digests(self, kind: str, ids: Sequence[str]) -> Mapping[str, str]:
+        return self._copies.digests(kind, ids)
+
+    @here
+    def ids(self, kind: str) -> Sequence[str]:
+        return self._copies.ids(kind)
 
     @here
     def marks(self, kind: str) -> Mapping[str, Value]:
-        return Copies(self._files, self._scribe, self._reader).marks(kind)
+        return self._copies.marks(kind)
 
     @here
     def left_leases(self, kind: str) -> Mapping[str, Lease]:
-        return Copies(self._files, self._scribe, self._reader).left_leases(kind)
+        return self._copies.left_leases(kind)
+
+    @property
+    def _copies(self) -> Copies:
+        return Copies(self._files, self._scribe, self._reader)
 
     def moving(self, wait: float = DEFAULT_WAIT) -> AbstractContextManager[Gate]:
         return self.home.closed(wait)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from mdcoord.backends.naming import archive_name
@@ -65,19 +65,27 @@ class Documents:
         except InvalidDocument:
             return None
 
-    def copies(self, kind: str) -> Iterator[Copy]:
-        """The documents of a kind as they are, by id."""
-        names = sorted(name.decode() for name in self._link.call("ZRANGE", self._keys.index(kind), 0, -1))
-        for page in in_pages([Key(kind, name) for name in names], PAGE):
+    def ids(self, kind: str) -> list[str]:
+        """The ids of all documents of a kind, sorted."""
+        return sorted(name.decode() for name in self._link.call("ZRANGE", self._keys.index(kind), 0, -1))
+
+    def copies(self, kind: str, ids: Sequence[str]) -> Iterator[Copy]:
+        """Those of these documents that are there, as they are."""
+        return (self._copy(key, text, lease) for key, text, lease in self._stored(kind, ids))
+
+    def digests(self, kind: str, ids: Sequence[str]) -> dict[str, str]:
+        """What names their texts and leases, by id."""
+        return {
+            key.id: Copy(key, _words(text), None, lease_of(key, lease)).digest
+            for key, text, lease in self._stored(kind, ids)
+        }
+
+    def _stored(self, kind: str, ids: Sequence[str]) -> Iterator[tuple[Key, bytes, bytes | None]]:
+        for page in in_pages([Key(kind, name) for name in ids], PAGE):
             asked = [("HMGET", self._keys.document(key), "text", "lease") for key in page]
             for key, (text, lease) in zip(page, self._link.many(asked), strict=True):
                 if text is not None:
-                    yield self._copy(key, text, lease)
-
-    def copy(self, key: Key) -> Copy | None:
-        """One document as it is; None where there is none."""
-        text, lease = self.look(key)
-        return None if text is None else self._copy(key, text, lease)
+                    yield key, text, lease
 
     def marks(self, kind: str) -> dict[str, Value]:
         """For each document of a kind, by id, the revision of its text and its lease as it is stored."""
@@ -95,10 +103,11 @@ class Documents:
         """The leases that are stored without a text, by id."""
         head = self._keys.document(Key(kind, ""))
         left: dict[str, Lease] = {}
-        for page in in_pages([Key(kind, name[len(head) :]) for name in self._link.keys(head)], PAGE):
-            asked = [("HMGET", self._keys.document(key), "text", "lease") for key in page]
-            for key, (text, lease) in zip(page, self._link.many(asked), strict=True):
-                if text is None and (found := lease_of(key, lease)) is not None:
+        gone = {name[len(head) :] for name in self._link.keys(head)}.difference(self.ids(kind))
+        for page in in_pages([Key(kind, name) for name in sorted(gone)], PAGE):
+            asked = [("HGET", self._keys.document(key), "lease") for key in page]
+            for key, lease in zip(page, self._link.many(asked), strict=True):
+                if (found := lease_of(key, lease)) is not None:
                     left[key.id] = found
         return left
 
@@ -113,8 +122,7 @@ class Documents:
                 yield self._copy(key, text, lease, name)
 
     def _copy(self, key: Key, text: bytes, lease: bytes | None, archived: str = "") -> Copy:
-        words = text.decode("utf-8", "replace")
-        return Copy(key, words, self.fields(key, text), lease_of(key, lease), archived)
+        return Copy(key, _words(text), self.fields(key, text), lease_of(key, lease), archived)
 
     # -- steps -------------------------------------------------------------------------------------------
 
@@ -201,6 +209,10 @@ class Documents:
         stored = dump(after.as_dict()).encode()
         step.do("HSET", self._keys.document(key), "lease", stored)
         return stored
+
+
+def _words(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
 
 
 def there(key: Key, text: bytes | None) -> bytes:

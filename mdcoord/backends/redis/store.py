@@ -59,6 +59,7 @@ class RedisBackend(Backend):
     """
 
     name = "redis"
+    forkable = True
 
     def __init__(self, url: str, *, templates: Sequence[str] = (), elsewhere: bool = False) -> None:
         address = parse_address(url, os.environ)
@@ -231,7 +232,16 @@ class RedisBackend(Backend):
     # -- moving to another store -------------------------------------------------------------------------
 
     def copies(self, kind: str, *, archived: bool = False) -> Iterator[Copy | Unreadable]:
-        return self._documents.archived_copies(kind) if archived else self._documents.copies(kind)
+        return self._documents.archived_copies(kind) if archived else self.copies_of(kind, self.ids(kind))
+
+    def copies_of(self, kind: str, ids: Sequence[str]) -> Iterator[Copy | Unreadable]:
+        return self._documents.copies(kind, ids)
+
+    def digests(self, kind: str, ids: Sequence[str]) -> Mapping[str, str]:
+        return self._documents.digests(kind, ids)
+
+    def ids(self, kind: str) -> Sequence[str]:
+        return self._documents.ids(kind)
 
     def put(self, copy: Copy, expect: Expect = ABSENT) -> str:
         key = Key.of(*copy.key)
@@ -259,9 +269,6 @@ class RedisBackend(Backend):
     def put_text(self, key: Key, text: str) -> None:
         """Replace a document's text as an editor would: no check, no change of the lease."""
         self._commit(self._documents.overwriting(key, text.encode()))
-
-    def copy(self, key: Key) -> Copy | None:
-        return self._documents.copy(key)
 
     def marks(self, kind: str) -> Mapping[str, Value]:
         return self._documents.marks(kind)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from math import inf
 from typing import Any, Final, TypeVar
@@ -42,6 +42,7 @@ class TaskQueueBackend(MarkdownBackend):
     """A workspace in the folder `root` whose tasks are in `queue`; the rest is as in MarkdownBackend."""
 
     name = "taskqueue"
+    forkable = False
 
     def __init__(self, root: str | os.PathLike[str], queue: Queue, **rest: Any) -> None:
         super().__init__(root, **rest)
@@ -93,8 +94,14 @@ class TaskQueueBackend(MarkdownBackend):
             else:
                 yield Copy(key, draft.text, draft.fields, self.lease(key))
 
-    def copy(self, key: Key) -> Copy | Unreadable | None:
-        return super().copy(key) if key.kind != "task" else Backend.copy(self, key)
+    def copies_of(self, kind: str, ids: Sequence[str]) -> Iterator[Copy | Unreadable]:
+        return super().copies_of(kind, ids) if kind != "task" else Backend.copies_of(self, kind, ids)
+
+    def digests(self, kind: str, ids: Sequence[str]) -> Mapping[str, str]:
+        return super().digests(kind, ids) if kind != "task" else Backend.digests(self, kind, ids)
+
+    def ids(self, kind: str) -> Sequence[str]:
+        return super().ids(kind) if kind != "task" else Backend.ids(self, kind)
 
     def marks(self, kind: str) -> Mapping[str, Value]:
         return super().marks(kind) if kind != "task" else Backend.marks(self, kind)

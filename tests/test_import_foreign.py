@@ -220,6 +220,18 @@ def test_an_old_file_of_backlog(w: Workspace, folder: Path) -> None:
     assert w.context.get("deep-guide").body.endswith("# A guide\n")
 
 
+def test_what_is_wrong_is_said_once_and_of_whom(w: Workspace, tmp_path: Path) -> None:
+    tasks = tmp_path / "backlog" / "tasks"
+    tasks.mkdir(parents=True)
+    (tasks / "one.md").write_text("---\nid: TASK-1\ntitle: [\n---\n")
+    (tasks / "two.md").write_bytes(b"\xff")
+    (tasks / "three.md").write_text("---\nid: TASK-3\ntitle: x\ndependencies: [task-9, task-1]\n---\n")
+    found = w.import_(tmp_path, tool="backlog")
+    assert [what.count(str(tasks)) for what in found.left_out] == [1, 1]
+    assert found.left_out[0].startswith(f"{tasks}/one.md, line 4, column 1: ")
+    assert found.remarks == {"TASK-3 depends on what is not there: task-9, task-1": 1}
+
+
 def test_beads(w: Workspace, tmp_path: Path) -> None:
     found = w.import_(lines(tmp_path / "issues.jsonl", BEADS), tool="beads")
     assert found.new == {"task": 4}
@@ -348,7 +360,7 @@ def test_a_name_that_is_taken(w: Workspace, tmp_path: Path) -> None:
     w.tasks.create("Mine", id="bd-a1")
     found = w.import_(lines(tmp_path / "issues.jsonl", [BEADS[0], {**BEADS[2], "id": "..."}]), tool="beads")
     assert (found.new, found.different) == ({}, ("task-bd-a1 (bd-a1)",))
-    assert found.left_out == ("...: '' is not a usable name",)
+    assert found.left_out == ("...: no name can be made of this id",)
     assert w.tasks.get("bd-a1")["title"] == "Mine"
 
 

@@ -48,7 +48,8 @@ class ForeignImport:
             elif isinstance(record, Remark):
                 self._remarks[record.what] += record.times
             else:
-                self._left_out.append(f"{record.where}: {record.why}")
+                named = record.why.startswith(record.where)
+                self._left_out.append(record.why if named else f"{record.where}: {record.why}")
         names = _Names(found)
         for one in found:
             if one.text is None:
@@ -81,8 +82,9 @@ class ForeignImport:
             return
         self._fates[fate][key.kind] += 1
         if fate == "new":
-            missing = ["dependency on a task that is not there"] * len(names.missing(found))
-            self._remarks.update([*found.remarks, *missing])
+            self._remarks.update(found.remarks)
+            if missing := names.missing(found):
+                self._remarks[f"{found.id} depends on what is not there: {', '.join(missing)}"] += 1
 
     def _import_text(self, copy: Copy) -> None:
         made = not self._dry_run and all(self._backend.put_all([copy]))
@@ -177,7 +179,10 @@ class _Names:
 
 def key_of(found: Found) -> Key:
     """The key of a record here. Raises InvalidName."""
-    return Key.of(found.kind, plain_name(found.id) or "")
+    name = plain_name(found.id)
+    if name is None:
+        raise InvalidName("no name can be made of this id", hint="change it there")
+    return Key.of(found.kind, name)
 
 
 def _number(id: str) -> str:

@@ -354,7 +354,7 @@ class MarkdownBackend(Backend):
             record.key
             for record in self.list(key.kind, max_age=1.0).records
             if str(record.fields.get(field, "")).lower().removeprefix(key.kind + "-") == key.id
-            and os.path.lexists(self._reader.path(record.key))
+            and self.exists(record.key)
         ]
         if len(hits) == 1:
             return hits[0]

@@ -167,7 +167,7 @@ def test_a_full_memory_is_told(server: Server, backend: RedisBackend, others: An
     ("settings", "kept"),
     [
         (["--appendonly", "yes"], "appendonly"),
-        (["--save", "3600 1"], "snapshots"),
+        (["--save", "3600", "1"], "snapshots"),
         ([], "memory"),
         (["--rename-command", "CONFIG", ""], "unknown"),
     ],
@@ -239,7 +239,7 @@ def test_a_registered_agent_costs_one_round_trip_more(w: Workspace, monkeypatch:
 
     monkeypatch.setattr(Link, "_exchange", counted)
     completed, failed = fewest(Claim.complete), fewest(lambda claim: claim.fail("no"))
-    w.agents.register(circuit_breaker={"threshold": 0})
+    w.agents.register(max_concurrent_tasks=1, circuit_breaker={"threshold": 0})
     assert fewest(Claim.complete) <= completed + 1
     assert fewest(lambda claim: claim.fail("no")) <= failed + 1
     assert w.agents.get().circuit_breaker["failure_count"] == 6

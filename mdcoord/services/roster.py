@@ -5,9 +5,8 @@ Only registered agents are looked after; for all others this costs one look for 
 Where things are: the limit and the breaker stand in the agent's document, which every claim reads. Which
 tasks the agent holds is told by the tasks' leases; a memo for each agent names the tasks to look at, so that
 counting them costs a few small reads however many tasks there are. The memo is made from the tasks where it
-is missing, and a claim adds to it. What is over is dropped from it at a later claim: at once where this
-process ended it itself, else when the memo names as many as the agent may hold. So completing a task costs
-nothing here, and neither does a failure but for the agent's document, which notes it at once.
+is missing. A claim adds to it and drops what is over, so completing a task costs nothing here, and neither
+does a failure but for the agent's document, which notes it at once.
 
 The limit is kept among threads and processes: whoever finds itself beyond it under the memo's lock gives its
 claim back. (A process that is killed between its claim and that note holds a task which does not count.)
@@ -41,7 +40,7 @@ REMEMBERED: Final = 1.0
 """Seconds for which a process relies on what it saw of an agent that nobody else claims for."""
 
 FEW: Final = 16
-"""As long as a memo names fewer tasks, and fewer than the agent may hold, it is not asked which are over."""
+"""While a memo names fewer tasks, those that this process claimed count as held until it ends them itself."""
 
 Held = dict[str, int]
 """Tasks that an agent holds, with their attempts."""
@@ -65,9 +64,9 @@ class Member:
 class _Sight:
     """What this process knows of a registered agent that it claims tasks for.
 
-    `noted` are the tasks in its memo as this process left it, `ended` those that it ended since, `clean`
+    `noted` are the tasks in its memo that this process claimed, `ended` those that it ended since, `clean`
     whether the breaker had nothing to forget. They are relied on until `until`, by the clock since boot, and
-    not at all where somebody else had changed the memo.
+    not at all where the memo named others at the last claim.
     """
 
     noted: Held = field(default_factory=dict)
@@ -130,10 +129,9 @@ class Roster:
             found = _active(memo)
             left = self._claimed(member) if found is None else seen.left_of(found)
             left.pop(task.id, None)
+            self._drop_over(member, left, seen.noted if len(left) < FEW else {})
             refused = self._full(member, left)
-            if not refused:
-                left[task.id] = attempt
-            return {"active": {**left}}
+            return {"active": left if refused else {**left, task.id: attempt}}
 
         try:
             self._backend.keep(TOPIC, member.id, revise, wait=self._env.lock_timeout)
@@ -141,8 +139,10 @@ class Roster:
             return None  # what cannot be noted is not counted: the claim itself is good
         alone = found == seen.noted
         seen.until = self._env.host.uptime() + REMEMBERED if alone else -float("inf")
-        seen.noted = left
-        seen.ended.intersection_update(left.items())
+        seen.noted = {name: number for name, number in left.items() if seen.noted.get(name) == number}
+        if not refused:
+            seen.noted[task.id] = attempt
+        seen.ended.intersection_update(seen.noted.items())
         return refused
 
     def ended(self, task: Key, lease: Lease) -> None:
@@ -231,6 +231,12 @@ class Roster:
             if lease and lease.holder and same_agent(lease.holder.agent) == member.id
         }
 
+    def _drop_over(self, member: Member, held: Held, sure: Held) -> None:
+        """Drop the tasks that the agent does not hold any more; those of `sure` are not looked at."""
+        for task, attempt in [*held.items()]:
+            if sure.get(task) != attempt and not self._holds(member, task, attempt):
+                del held[task]
+
     def _holds(self, member: Member, task: str, attempt: int) -> bool:
         lease: Lease | None = self._backend.lease(Key("task", task))
         holder = lease.holder if lease else None
@@ -254,11 +260,8 @@ class Roster:
                 f"{member.id} is given nothing: its circuit breaker is open after {breaker.failure_count} "
                 f"failures in a row, {f'until {until}' if until else 'until somebody closes it'}"
             )
-        if len(held) < min(room, FEW):
-            return None
-        for task, attempt in [*held.items()]:
-            if not self._holds(member, task, attempt):
-                del held[task]
+        if len(held) >= room:
+            self._drop_over(member, held, {})
         if len(held) < room or self._left(held) < room:
             return None
         tasks = ", ".join(sorted(held)) or "none"

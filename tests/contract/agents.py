@@ -118,6 +118,18 @@ class AgentsContract(WorkspacesBase):
         with pytest.raises(NothingReady):
             self.claim(w)
 
+    def test_lost_notes_are_made_again_though_one_remembers_others(
+        self, w: Workspace, opened: Open, backend: Backend
+    ) -> None:
+        w.agents.register(max_concurrent_tasks=1)
+        self.works(w)
+        for name in ("one", "two"):
+            w.tasks.create("x", id=name)
+        held = self.claim(opened("ada"))
+        backend.keep("agents", "ada", lambda _: None)
+        with pytest.raises(NothingReady, match=f"ada holds {held.id}"):
+            self.claim(w)
+
     def works(self, workspace: Workspace) -> None:
         """Let its agent claim and complete until its process has seen that it is alone."""
         for number in range(3):
@@ -134,7 +146,7 @@ class AgentsContract(WorkspacesBase):
         opened("bob").agents.remove("ada")
         assert self.claim(w).attempt == 1
 
-    def test_others_of_its_name_take_its_places(self, w: Workspace, opened: Open, backend: Backend) -> None:
+    def test_others_of_its_name_take_its_places(self, w: Workspace, opened: Open) -> None:
         w.agents.register(max_concurrent_tasks=1)
         self.works(w)
         for name in ("one", "two"):
@@ -148,9 +160,22 @@ class AgentsContract(WorkspacesBase):
             "one": "in_progress",
             "two": "pending",
         }
-        assert backend.attempt(Key("task", "two")) <= 1, "it is not tried again and again"
         other.complete()
         assert self.claim(w).id == "two"
+
+    def test_who_shares_its_places_asks_before_it_claims(self, w: Workspace, opened: Open) -> None:
+        w.agents.register(max_concurrent_tasks=1)
+        self.works(w)
+        other = opened("ada")
+        for number in range(5):
+            w.tasks.create("x", id=f"a{number}")
+            w.tasks.create("x", id=f"b{number}")
+            claim = self.claim(other)
+            with pytest.raises(NothingReady, match=f"ada holds {claim.id}"):
+                self.claim(w)
+            claim.complete()
+            self.claim(w).complete()
+        assert sum(task.get("excused", 0) for task in w.tasks.list()) <= 1, "once it could not know"
 
     def test_who_is_made_known_anew_holds_what_it_held(self, w: Workspace) -> None:
         w.agents.register(max_concurrent_tasks=1)
@@ -253,14 +278,27 @@ class AgentsContract(WorkspacesBase):
         self.works(w)
         for name in ("long", "short"):
             w.tasks.create("x", id=name)
-        for name, seconds in (("long", 2.0), ("short", 0.0)):
-            claim = self.claim(w, name)
-            self.fails(opened("ada"), host, 1)
-            host.forward(seconds)
-            claim.complete()
-        assert w.agents.get().circuit_breaker["failure_count"] <= 1, "one of just now may be overlooked"
+        claim = self.claim(w, "long")
+        self.fails(opened("ada"), host, 1)
+        host.forward(2.0)
+        claim.complete()
+        assert w.agents.get().circuit_breaker["failure_count"] == 0
+        claim = self.claim(w, "short")
+        self.fails(opened("ada"), host, 1)
+        claim.complete()
+        assert w.agents.get().circuit_breaker["failure_count"] <= 1, "what failed just now may be overlooked"
         w.tasks.create("x", id="last")
         self.claim(w).complete()
+        assert w.agents.get().circuit_breaker["failure_count"] == 0
+
+    def test_a_success_forgets_what_failed_while_it_was_worked_for(self, w: Workspace) -> None:
+        w.agents.register()
+        self.works(w)
+        for name in ("one", "two"):
+            w.tasks.create("x", id=name)
+        first, second = self.claim(w), self.claim(w)
+        second.fail("no")
+        first.complete()
         assert w.agents.get().circuit_breaker["failure_count"] == 0
 
     def test_successes_do_not_write_the_document(self, w: Workspace) -> None:

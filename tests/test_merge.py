@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdcoord.formats.document import Document
+from mdcoord.formats.fieldmerge import FieldMerge, alike
 from mdcoord.formats.fields import apply
 from mdcoord.formats.headmerge import merge_head
-from mdcoord.formats.merge import merge_fields, merge_text, same
 from mdcoord.formats.revise import Scribe
 from mdcoord.formats.templating import Templates
+from mdcoord.formats.textmerge import merge_text
 from mdcoord.model import Key
 
 KEY = Key("task", "one")
@@ -24,11 +25,11 @@ SCRIBE = Scribe(Templates([]))
 
 
 def merged(base: dict[str, Any], tool: dict[str, Any], person: dict[str, Any]) -> dict[str, Any]:
-    return apply(person, merge_fields(base, tool, person).change)
+    return apply(person, FieldMerge(base, tool, person).change)
 
 
 def clashes(base: dict[str, Any], tool: dict[str, Any], person: dict[str, Any]) -> list[str]:
-    return [str(clash) for clash in merge_fields(base, tool, person).clashes]
+    return [str(clash) for clash in FieldMerge(base, tool, person).clashes]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def clashes(base: dict[str, Any], tool: dict[str, Any], person: dict[str, Any]) 
 def test_changes_of_both_sides_are_united(
     base: dict[str, Any], tool: dict[str, Any], person: dict[str, Any], wanted: dict[str, Any]
 ) -> None:
-    assert same(merged(base, tool, person), wanted)
+    assert alike(merged(base, tool, person), wanted)
     assert clashes(base, tool, person) == []
 
 
@@ -82,9 +83,9 @@ _fields = st.dictionaries(st.sampled_from(["a", "b", "status", "at"]), _values, 
 
 @given(_fields, _fields)
 def test_one_side_without_changes_gives_the_other(base: dict[str, Any], changed: dict[str, Any]) -> None:
-    assert same(merged(base, changed, base), changed)
-    assert same(merged(base, base, changed), changed)
-    assert same(merged(base, changed, changed), changed)
+    assert alike(merged(base, changed, base), changed)
+    assert alike(merged(base, base, changed), changed)
+    assert alike(merged(base, changed, changed), changed)
     assert (
         clashes(base, changed, base) == clashes(base, base, changed) == clashes(base, changed, changed) == []
     )
@@ -97,9 +98,9 @@ def test_no_value_disappears_without_a_word(
     result, told = merged(base, tool, person), " ".join(clashes(base, tool, person))
     for name in ("a", "b", "status", "at"):
         for side in (tool, person):
-            changed = name in side and not (name in base and same(side[name], base[name]))
+            changed = name in side and not (name in base and alike(side[name], base[name]))
             if changed and not isinstance(side[name], dict | list):
-                assert (name in result and same(result[name], side[name])) or f"{name}: " in told
+                assert (name in result and alike(result[name], side[name])) or f"{name}: " in told
 
 
 # ---------------------------------------------------------------- text
@@ -233,4 +234,4 @@ def test_line_ends_that_an_editor_changed_are_no_changes() -> None:
 def test_a_merged_document_has_the_merged_fields(base: str, tool: str, person: str) -> None:
     texts = [side + "The body.\n" for side in (base, tool, person)]
     fields = [Document.parse(text).fields for text in texts]
-    assert same(SCRIBE.merge(KEY, *texts).fields, merged(*fields))
+    assert alike(SCRIBE.merge(KEY, *texts).fields, merged(*fields))

@@ -1,7 +1,7 @@
 """Three-way merge of front matter as text, key by key, so that comments and layout of both sides survive.
 
 Values are not judged: where both sides changed a key's lines, the person's stay, and whoever merges the
-values (`mdcoord.formats.merge`) puts the right one in. The result may be no valid front matter; parse it.
+values (see `fieldmerge`) puts the right one in. The result may be no valid front matter; parse it.
 """
 
 from __future__ import annotations

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 from mdcoord.errors import InvalidDocument, UsageError
 from mdcoord.formats.document import Document
+from mdcoord.formats.fieldmerge import Clash, FieldMerge, alike
 from mdcoord.formats.headmerge import merge_head
-from mdcoord.formats.merge import Clash, merge_fields, merge_text, same
+from mdcoord.formats.textmerge import merge_text
 from mdcoord.formats.views import keep_hand_edit, strip_views, view_contents, with_prose
 from mdcoord.model import Change
 
@@ -25,7 +26,7 @@ def unite(old: Document, ours: Document, theirs: Document, with_views: Refresh) 
 
     All three have front matter and the same line ends. `with_views` makes the views of a body anew.
     """
-    fields = merge_fields(old.fields, ours.fields, theirs.fields)
+    fields = FieldMerge(old.fields, ours.fields, theirs.fields)
     document = _with_head(old, ours, theirs, fields.change)
     body = theirs.body
     prose = merge_text(*(strip_views(text.body) for text in (old, ours, theirs)))
@@ -43,11 +44,11 @@ def _with_head(old: Document, ours: Document, theirs: Document, change: Change) 
     head = merge_head(*(side.text[: len(side.text) - len(side.body)] for side in (old, ours, theirs)))
     try:
         document = Document.parse(head + theirs.body, where=theirs.where)
-        rest = merge_fields(document.fields, wanted.fields, document.fields).change
+        rest = FieldMerge(document.fields, wanted.fields, document.fields).change
         document = document.edit(rest) if rest.touches_document else document
     except (InvalidDocument, UsageError):
         return wanted
-    return document if same(document.fields, wanted.fields) else wanted
+    return document if alike(document.fields, wanted.fields) else wanted
 
 
 def with_newline(text: str, newline: str) -> str:

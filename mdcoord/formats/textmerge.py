@@ -1,4 +1,4 @@
-"""Three-way merge of prose by lines. Lines that both sides changed both stay, the tool's in a quoted block."""
+"""Three-way merge of prose by lines; where both sides changed them, both stay, and the tool's are quoted."""
 
 from __future__ import annotations
 

@@ -7,12 +7,9 @@ The worker's claims name its process, so they are over when it is, however it en
 from __future__ import annotations
 
 import asyncio
-import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,22 +19,20 @@ from mdcoord.services.badge import Badge
 from mdcoord.services.desk import Desk
 from mdcoord.services.documents import texts
 from mdcoord.services.env import Env
+from mdcoord.services.headway import Headway
 from mdcoord.services.job import RELEASED, Job, Outcome
+from mdcoord.services.stop import Stop
 from mdcoord.services.wake import Bell, folder_sign
 from mdcoord.services.work import Function, work_of
 
 GRACE: Final = 5.0
 """Seconds in which tasks may still be finished after the request to stop."""
 
-PACE: Final = 10.0
-"""Seconds between two writes of how a workflow stands, while there is always something to do."""
-
 IDLE: Final = "idle"
 LIMIT: Final = "limit"
 STOPPED: Final = "stopped"
 
 _LONGEST_TROUBLE: Final = 30.0
-_SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 @dataclass(slots=True)
@@ -97,7 +92,6 @@ class Worker:
         self._limit = limit
         self._idle = idle
         self._ttl = ttl
-        self._grace = grace
         self._on_end = on_end or _ignore
         self._note = note or _ignore
         self._changes: Changes | None = None
@@ -108,13 +102,11 @@ class Worker:
         self._taken = 0
         self._trouble = 0
         self._returned: Counter[str] = Counter()
-        self._advanced: set[str] = set()
-        self._due = 0.0
         self._vain = False
         self._refusal: str | None = None
         self._active = 0.0
-        self._stopping: float | None = None
-        self._now = self._signalled = False
+        self._stop = Stop(grace, self._bell.ring)
+        self._headway = Headway(desk.progress)
         self._badge = Badge(desk, env, self.agent, self._can, jobs, self._note)
 
     def run(self) -> Worked:
@@ -123,7 +115,7 @@ class Worker:
         Raises what keeps it from working at all; its claims are given back before.
         """
         self._active = time.monotonic()
-        with self._handling_signals():
+        with self._stop.at_signals():
             try:
                 self._changes = self._env.backend.changes(self._bell.ring)
                 self._badge.put_on()
@@ -155,14 +147,12 @@ class Worker:
         With `now` without a grace time. What is not done is given back. May be called from any thread and
         from a signal handler, and again.
         """
-        self._stopping = self._stopping or time.monotonic()
-        self._now = self._now or now
-        self._bell.ring()
+        self._stop.ask(now=now)
 
     @property
     def stopping(self) -> bool:
         """Whether it was asked to stop."""
-        return self._stopping is not None
+        return self._stop.asked
 
     def _over(self) -> bool:
         if self._jobs:
@@ -186,7 +176,7 @@ class Worker:
             self._vain, self._trouble = True, 0
             self._bell.nothing()
             self._tell_refusal(nothing)
-            self._show_workflows()
+            self._headway.show()
             return
         except MdcoordError as error:
             if not error.retryable:
@@ -221,13 +211,11 @@ class Worker:
 
     def _tend(self) -> None:
         """Watch over the tasks at hand, and report those that are over."""
-        if self._signalled and self._jobs and self._grace:
-            self._note(f"stopping; what is at hand has {self._grace:g} s to end, or ends at a second signal")
-        self._signalled = False
-        late = self._stopping is not None and time.monotonic() - self._stopping >= self._grace
+        if (told := self._stop.told()) and self._jobs:
+            self._note(told)
         for job in [*self._jobs]:
-            if self._now or late:
-                job.stop(hard=self._now)
+            if self._stop.over:
+                job.stop(hard=self._stop.now)
             job.watch()
             if job.outcome is not None:
                 self._jobs.remove(job)
@@ -246,21 +234,8 @@ class Worker:
             again = self._returned[outcome.task.id] - 2
             self._bell.pause(0.0 if again < 0 else min(2.0**again, _LONGEST_TROUBLE))
         self.worked.count(outcome.verdict)
-        if workflow := outcome.task.get("workflow"):
-            self._advanced.add(str(workflow))
-            if time.monotonic() >= self._due:
-                self._show_workflows()
+        self._headway.made(outcome.task)
         self._on_end(outcome)
-
-    def _show_workflows(self) -> None:
-        """Write into the progress documents of the workflows on which it worked how they stand."""
-        for name in sorted(self._advanced):
-            try:
-                self._desk.progress.refresh(name)
-            except MdcoordError:
-                pass  # it is no workflow, or is one that the next look at it shows as it is
-        self._advanced.clear()
-        self._due = time.monotonic() + PACE
 
     def _wind_up(self) -> None:
         """Give back what is left, which is something only after an error, and say goodbye."""
@@ -270,32 +245,11 @@ class Worker:
         while self._jobs:
             self._tend()
             self._bell.wait()
-        self._show_workflows()
+        self._headway.show()
         self._work.close()
         self._badge.take_off()
         if self._changes:
             self._changes.close()
-
-    @contextmanager
-    def _handling_signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def handle(number: int, frame: object) -> None:
-            self._signalled = not self.stopping
-            self.stop(now=self.stopping)
-
-        before = {}
-        for name in _SIGNALS:
-            number = getattr(signal, name)
-            if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup`, and jobs in the background
-                before[number] = signal.signal(number, handle)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
 def _ignore(_: Any) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from typing import Any, Final
 
-from mdcoord.errors import AlreadyExists, Conflict, NotFound, UsageError
+from mdcoord.errors import AlreadyExists, Conflict, UsageError
 from mdcoord.host import seconds_of, timestamp
 from mdcoord.model import ANY, KEEP, Change, Expect, Key, Path, Record, Value, normalise_name
 from mdcoord.records import Own, Task
@@ -21,15 +20,13 @@ from mdcoord.rules.standing import IN_PROGRESS, reopened, standing, status_of
 from mdcoord.services.documents import Names, path_of, texts
 from mdcoord.services.env import Env
 from mdcoord.services.events import TASKS, announce
+from mdcoord.services.idempotency import made_with, name_of, note
 from mdcoord.services.others import runs
 from mdcoord.services.planning import Planning, needed_after
 from mdcoord.shapes import fault_of
 
 AUTO: Final = "auto"
 """`assign="auto"`: the agent that the configured strategy chooses."""
-
-KEYS: Final = "keys"
-"""The memos of idempotency keys whose tasks were given an id: that id, by `_name_of(key)`."""
 
 
 class Tasks(Planning):
@@ -73,8 +70,7 @@ class Tasks(Planning):
         wait for each other, which costs a look at all of them to find out. Raises AlreadyExists, InvalidName,
         UsageError (also for tasks that would wait for each other), and with `auto` NothingReady.
         """
-        if key is not None and not (isinstance(key, str) and key.strip()):
-            raise UsageError("an idempotency key is a text that is not empty", hint="or leave it out")
+        keyed = None if key is None else name_of(key)
         now, agent = self._env.host.stamp(), None if assign in (None, AUTO) else assign
         if agent is not None:
             normalise_name(agent)
@@ -102,9 +98,9 @@ class Tasks(Planning):
             "acceptance": texts(acceptance, "acceptance"),
         }
         whole = self._whole(given, fields or {})
-        if key is not None and (made := self._made_with(key)):
-            return made
-        name = _name_of(key) if id is None and key is not None else id
+        if key is not None and (made := made_with(self._backend, key)):
+            return self._typed(made)
+        name = keyed if id is None else id
         if name is not None and not acyclic:  # nobody can depend on a task whose name is yet to be found
             self._refuse_cycle(Key.of("task", name), dependencies(whole))
         if assign == AUTO:
@@ -123,15 +119,15 @@ class Tasks(Planning):
 
     def _make(self, fields: Mapping[str, Value], body: str, name: str | None, key: str | None) -> Task:
         """Make a task, unless somebody else has just made it with the same idempotency key."""
-        if name is not None and key is not None and name != _name_of(key):
-            self._backend.keep(KEYS, _name_of(key), lambda _: Key.of("task", name).id)
+        if name is not None and key is not None:
+            note(self._backend, key, name)
         try:
             record = self._backend.create("task", fields, body=body, name=name)
         except AlreadyExists:
-            made = self._made_with(key) if key is not None else None
+            made = made_with(self._backend, key) if key is not None else None
             if made is None:
                 raise
-            return made
+            return self._typed(made)
         self._queue.forget()
         if self._env.all_events:
             data = {"task_id": record.key.id, "title": fields["title"], "agent": self._env.agent}
@@ -200,18 +196,6 @@ class Tasks(Planning):
         self._queue.forget()
         return task
 
-    def _made_with(self, key: str) -> Task | None:
-        """The task that an earlier call with the same idempotency key made."""
-        name = _name_of(key)
-        for known in (self._backend.memo(KEYS, name), name):
-            try:
-                record = self._backend.read(Key("task", known)) if isinstance(known, str) else None
-            except NotFound:
-                continue
-            if record and record.fields.get("idempotency_key") == key:
-                return self._typed(record)
-        return None
-
     def _unheld(self, record: Record) -> Record:
         """A new task, without the claim that somebody still has on an earlier one of its name."""
         if not record.lease or not record.lease.holder:
@@ -272,11 +256,6 @@ def _ready(record: Record, status: StatusOf, now: str, rivals: Callable[[Record]
 
 def _touches(set: Names | None, append: Mapping[Any, Sequence[Value]] | None) -> bool:
     return any(path_of(name)[0] == "depends_on" for name in (*(set or ()), *(append or ())))
-
-
-def _name_of(key: str) -> str:
-    """The name of the task with an idempotency key: whoever races for it races for this name."""
-    return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
 def _ids(names: Iterable[str], field: str) -> list[str]:

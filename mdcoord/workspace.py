@@ -408,7 +408,7 @@ class Workspace:
     def import_(
         self, source: str | Path | Iterable[str | bytes], *, tool: str | None = None, dry_run: bool = False
     ) -> Imported:
-        """Take in an export: a file, or its lines. What is there already stays as it is.
+        """Take in an export: a file, its lines, or a folder such as a mirror's. What is there already stays.
 
         `tool` names the program whose file or folder it is: `backlog` (Backlog.md), `beads`, `taskqueue`, or
         `tasks` (plain lines of JSON); None: mdcoord. Raises NotFound, and InvalidDocument for what is no
@@ -424,9 +424,14 @@ class Workspace:
             from mdcoord.moving.importing import Import, lines_of
             from mdcoord.services.consumers import Places
 
-            where = str(source) if isinstance(source, str | Path) else "the input"
-            lines = lines_of(where) if isinstance(source, str | Path) else source
-            return Import(self.backend, Places(self._env), self.host, dry_run=dry_run).run(lines, where)
+            target = Import(self.backend, Places(self._env), self.host, dry_run=dry_run)
+            if not isinstance(source, str | Path):
+                return target.run(source, "the input")
+            if Path(source).is_dir():
+                from mdcoord.moving.folder import import_folder
+
+                return import_folder(Path(source), target, self.host)
+            return target.run(lines_of(str(source)), str(source))
         finally:
             self._look_anew()
 

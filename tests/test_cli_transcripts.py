@@ -91,9 +91,10 @@ def run(scripts: list[str], folder: Path) -> list[list[str]]:
 def environment(folder: Path) -> dict[str, str]:
     binaries = folder / "bin"
     binaries.mkdir()
-    command = binaries / "mdcoord"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m mdcoord "$@"\n')
-    command.chmod(0o755)
+    for name, meant in (("mdcoord", "-m mdcoord"), ("python", "")):
+        command = binaries / name
+        command.write_text(f'#!/bin/sh\nexec {sys.executable} {meant} "$@"\n')
+        command.chmod(0o755)
     (folder / "project").mkdir(exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if name != "MDCOORD_DURABILITY"}
     return {

@@ -220,7 +220,7 @@ def test_a_file_of_another_program_is_told_from_half_an_export(tmp_path: Path) -
     with pytest.raises(InvalidDocument, match="does not begin as an export") as raised:
         empty().import_(file)
     assert "--from" in raised.value.hint
-    with pytest.raises(BackendUnavailable) as refused:
+    with pytest.raises(NotFound) as refused:
         empty().import_(tmp_path)
     assert "--from" in refused.value.hint
 

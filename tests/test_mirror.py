@@ -318,13 +318,23 @@ def test_archived_documents(source: Backend, folder: Path) -> None:
     assert_same(source, folder)
 
 
-def test_a_server_that_lost_everything_takes_no_copy_along(source: Backend, folder: Path) -> None:
-    source.create("task", {}, name="one")
-    settle(opened(source, folder))
-    source.delete(ONE)
-    with pytest.raises(BackendUnavailable, match="there is nothing"):
-        opened(source, folder).round()
+@pytest.mark.parametrize("others", [False, True])
+def test_a_server_that_lost_everything_takes_no_copy_along(folder: Path, others: bool) -> None:
+    for number in range(2):
+        source = MemoryBackend()
+        if number:
+            with pytest.raises(BackendUnavailable, match=r"has lost its data: .* there is a copy of it in"):
+                opened(source, folder).round()
+            if others:
+                source.create("agent", {}, name="bob")
+                with pytest.raises(BackendUnavailable, match="has lost its data"):
+                    opened(source, folder).round()
+        source.create("task", {}, name="one")
+        source.create("task", {}, name="two")
+        settle(opened(source, folder))
     assert path(folder, ONE).exists()
+    source.delete(ONE)
+    assert settle(opened(source, folder)).archived == ["task-one"]
 
 
 def test_events_come_and_go(source: Backend, folder: Path) -> None:

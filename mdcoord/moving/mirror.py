@@ -14,6 +14,7 @@ is of use also when a server has lost everything; a file that is gone from the f
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -35,6 +36,9 @@ from mdcoord.errors import (
 from mdcoord.model import Key, Value
 from mdcoord.moving.mirrorlog import MirroredLog
 from mdcoord.moving.stream import DOCUMENTS
+
+NAME: Final = ("mirrored", "data")
+"""The memo that names the data, in the workspace and in the folder."""
 
 CONFLICT: Final = "[!conflict]"
 """How the note begins that a merge leaves in a document where both sides changed the same."""
@@ -118,17 +122,23 @@ class Mirror:
         return self._round
 
     def _require_data(self) -> None:
-        """A server that has lost everything must not take its copy along."""
-        if self._source.channels() or self._source.archived():
-            return
-        if any(_versions(self._source.list(kind)) for kind in DOCUMENTS):
+        """A server that has lost its data must not take their copy along, also when others work there again.
+
+        The data have a name, which is lost with them.
+        """
+        name, known = self._source.memo(*NAME), self._folder.memo(*NAME)
+        if known is not None and name == known:
             return
         here = (Key(kind, name) for kind in DOCUMENTS for name in _versions(self._folder.list(kind)))
-        if any(self._folder.is_own(key) for key in here):
+        lost = (key for key in here if not self._source.exists(key) and self._folder.is_own(key))
+        if known is not None and (key := next(lost, None)):
             raise BackendUnavailable(
-                f"there is nothing in {self._source.location}, but there was: see {self._folder.location}",
-                hint="bring the data back to the server, or migrate a workspace that you make of these files",
+                f"{self._source.location} has lost its data: {key.name} is not there, and there is a copy"
+                f" of it in {self._folder.location}",
+                hint="`mdcoord import` with that folder brings them back; a new folder mirrors what is there",
             )
+        name = self._source.keep(*NAME, lambda named: named or os.urandom(8).hex())
+        self._folder.keep(*NAME, lambda _: name)
 
     def _begin(self) -> None:
         try:

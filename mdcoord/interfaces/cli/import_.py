@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would come in.")
 def import_(call: Call, source: str, tool: str | None, dry_run: bool) -> int:
-    """Take in an export, or the tasks of another program.
+    """Take in an export, a mirror, or the tasks of another program.
 
-    SOURCE is a file that `mdcoord export` wrote, or `-` for stdin. What is here already stays: where the same
-    is here it is passed over, and where something else of that name is here that is reported (exit code 4).
-    So an import that was cut off is gone on with by doing it again.
+    SOURCE is a file that `mdcoord export` wrote, `-` for stdin, or a folder with a workspace's files, such as
+    a mirror. What is here already stays: where the same is here it is passed over, and where something else
+    of that name is here that is reported (exit code 4). So an import that was cut off is gone on with by
+    doing it again.
 
     With --from it is the folder of Backlog.md, the lines of `bd export`, or TaskQueue's tasks.json. What
     mdcoord has no field for is kept under the program's name. Exit code 7 when something could not be used.

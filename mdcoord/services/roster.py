@@ -238,16 +238,17 @@ class Roster:
                 del held[task]
 
     def _holds(self, member: Member, task: str, attempt: int) -> bool:
-        lease: Lease | None = self._backend.lease(Key("task", task))
-        holder = lease.holder if lease else None
-        if (
-            lease is None
-            or holder is None
-            or lease.attempt != attempt
-            or same_agent(holder.agent) != member.id
-        ):
-            return False
-        return over(lease, self._env.host, self._env.rules.grace) is None
+        """Whether the agent has this attempt still, by the task's lease and by its document."""
+        key, env = Key("task", task), self._env
+        try:
+            record = self._backend.read(key)
+            lease: Lease | None = record.lease
+            free = standing(record, lease, env.host, env.rules).free
+        except MdcoordError:
+            lease = self._backend.lease(key)
+            free = over(lease, env.host, env.rules.grace) is not None
+        holder = lease.holder if lease and lease.attempt == attempt else None
+        return holder is not None and not free and same_agent(holder.agent) == member.id
 
     def _full(self, member: Member, held: Held) -> str | None:
         """Why the agent may have no more than these; what it does not hold any more is dropped from them."""
@@ -262,23 +263,12 @@ class Roster:
             )
         if len(held) >= room:
             self._drop_over(member, held, {})
-        if len(held) < room or self._left(held) < room:
+        if len(held) < room:
             return None
         tasks = ", ".join(sorted(held)) or "none"
         if state != "CLOSED":
             return f"{member.id} is on trial with {tasks}: its circuit breaker is half open"
         return f"{member.id} holds {tasks}, and its max_concurrent_tasks is {member.limit}"
-
-    def _left(self, held: Held) -> int:
-        """How many of these it really has: their documents, too, say that they are in progress."""
-        for task in list(held):
-            try:
-                record = self._backend.read(Key("task", task))
-            except MdcoordError:
-                continue
-            if standing(record, record.lease, self._env.host, self._env.rules).free:
-                del held[task]
-        return len(held)
 
 
 def same_agent(agent: str) -> str:

@@ -68,6 +68,20 @@ class AgentsContract(WorkspacesBase):
         host.forward(OVER)
         assert self.claim(w, "last").attempt == 1
 
+    def test_what_others_took_over_or_ended_does_not_count(
+        self, w: Workspace, host: FakeHost, opened: Open
+    ) -> None:
+        w.agents.register(max_concurrent_tasks=1)
+        self.works(w)
+        for name in ("one", "two", "three"):
+            w.tasks.create("x", id=name)
+        self.claim(w, "one")
+        host.forward(OVER)
+        self.claim(opened("bob"), "one")
+        claim = self.claim(w, "two")
+        opened("bob").tasks.complete("two", token=claim.token)
+        assert self.claim(w).id == "three"
+
     def test_no_task_for_a_limit_of_none(self, w: Workspace) -> None:
         w.agents.register(max_concurrent_tasks=0)
         w.tasks.create("x")
@@ -190,12 +204,13 @@ class AgentsContract(WorkspacesBase):
 
     def test_notes_of_an_agent_stay_short(self, w: Workspace, opened: Open, backend: Backend) -> None:
         w.agents.register(max_concurrent_tasks=1000)
-        for number in range(40):
+        for number in range(60):
             w.tasks.create("x", id=f"n{number}")
-            self.claim(opened("ada")).complete()
-        memo = backend.memo("agents", "ada")
-        assert isinstance(memo, dict)
-        assert len(memo["active"]) <= 20
+            claim = self.claim(w if number < 40 else opened("ada"))
+            (w if number % 2 else opened("bob")).tasks.complete(claim.id, token=claim.token)
+            memo = backend.memo("agents", "ada")
+            assert isinstance(memo, dict)
+            assert len(memo["active"]) <= 17
 
     # -- circuit breaker
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mdcoord.backends.markdown.logview import LogView
 from mdcoord.errors import InvalidName, UsageError
-from mdcoord.formats import eventlog
+from mdcoord.formats import eventids, eventlog, loghead, logproblems
 from mdcoord.formats.eventlog import Span, parse_event, render_event
 
 TIME = "2025-10-12T14:30:00.000Z"
@@ -184,7 +184,7 @@ def test_a_field_added_later_does_not_make_another_event() -> None:
     assert more is not None
     assert other is not None
     assert one.identity == more.identity != other.identity
-    assert eventlog.identity_of(eventlog.hand_id(one.tag, 4711)) == one.identity
+    assert eventids.identity_of(eventids.hand_id(one.tag, 4711)) == one.identity
 
 
 # ---------------------------------------------------------------- whole logs
@@ -197,7 +197,7 @@ def test_golden_logs(path: Path) -> None:
         {"id": e.id, "name": e.name, "time": e.time, "data": e.data, "cursor": e.cursor}
         for e in LogView.of_bytes("training", text).events()
     ]
-    problems = [list(problem) for problem in eventlog.find_problems(text)]
+    problems = [list(problem) for problem in logproblems.find_problems(text)]
     expected = json.loads(path.with_suffix(".json").read_text())
     assert json.dumps({"events": found, "problems": problems}) == json.dumps(expected)
 
@@ -236,8 +236,8 @@ def test_no_text_breaks_a_reader(text: bytes) -> None:
     for event in view.events():
         assert view.at(int(event.cursor.split(":")[1]), event.id) is not None or view.newest_first
         assert view.search(event.id) is not None
-    eventlog.find_problems(text)
-    eventlog.head_after_rotation(view.head, "a", 1, 1, "x")
+    logproblems.find_problems(text)
+    loghead.head_after_rotation(view.head, "a", 1, 1, "x")
     for span in forwards:
         assert 0 <= eventlog.torn_from(span) <= len(span.data)
 
@@ -253,7 +253,7 @@ def test_a_log_that_begins_with_a_separator_has_no_front_matter() -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        eventlog.new_log("training"),
+        loghead.new_log("training"),
         b"# Training Events Log\n\nLast updated: 2025-10-12T14:30:00Z\n\n---\n\n",
         b"",
         b"---\n",
@@ -263,10 +263,10 @@ def test_a_log_that_begins_with_a_separator_has_no_front_matter() -> None:
     ],
 )
 def test_a_rotation_keeps_every_line_of_the_head(head: bytes) -> None:
-    once = eventlog.head_after_rotation(head, "training", 12, 100, "archive/events-training-2025-10-11.md")
-    again = eventlog.head_after_rotation(once, "training", 345, 100, "archive/events-training-2025-10-12.md")
+    once = loghead.head_after_rotation(head, "training", 12, 100, "archive/events-training-2025-10-11.md")
+    again = loghead.head_after_rotation(once, "training", 345, 100, "archive/events-training-2025-10-12.md")
     for text, rotated, day in ((once, 12, b"11"), (again, 345, b"12")):
-        assert eventlog.rotated_bytes(text[: eventlog.front_matter_end(text)]) == rotated
+        assert loghead.rotated_bytes(text[: loghead.front_matter_end(text)]) == rotated
         note = (
             b"_Note: This log contains the last 100 events. "
             b"Older events are in `archive/events-training-2025-10-%s.md`_" % day
@@ -293,24 +293,24 @@ def test_a_rotation_keeps_every_line_of_the_head(head: bytes) -> None:
     ],
 )
 def test_spellings_of_a_channel(text: str, name: str) -> None:
-    assert eventlog.channel_name(text) == name
+    assert eventids.channel_name(text) == name
 
 
 @pytest.mark.parametrize("text", ["", ":events", "a/b", "../a", "con", "-a"])
 def test_names_that_are_no_channel(text: str) -> None:
     with pytest.raises(InvalidName):
-        eventlog.channel_name(text)
+        eventids.channel_name(text)
 
 
 @pytest.mark.parametrize("channel", ["training", "2025-10-12", "1.5", "null", "yes", "a"])
 def test_the_head_of_a_log_is_what_yaml_readers_expect(channel: str) -> None:
     frontmatter = pytest.importorskip("frontmatter")
-    fields = frontmatter.loads(eventlog.new_log(channel, 17).decode()).metadata
+    fields = frontmatter.loads(loghead.new_log(channel, 17).decode()).metadata
     assert fields == {
         "schema": "mdcoord/events/1",
         "channel": channel,
-        "title": eventlog.channel_title(channel),
+        "title": loghead.channel_title(channel),
         "rotated_bytes": 17,
     }
-    archived = frontmatter.loads(eventlog.new_archive(channel, "2025-10-12").decode()).metadata
+    archived = frontmatter.loads(loghead.new_archive(channel, "2025-10-12").decode()).metadata
     assert (archived["channel"], archived["archived_on"]) == (channel, "2025-10-12")

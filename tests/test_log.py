@@ -23,7 +23,7 @@ from mdcoord.backends.markdown.logappend import REMEMBERED
 from mdcoord.backends.markdown.logview import LogView
 from mdcoord.backends.values import Event
 from mdcoord.errors import BackendUnavailable, NotFound, UsageError
-from mdcoord.formats import eventlog
+from mdcoord.formats import eventlog, loghead
 
 TIME = "2025-10-12T14:30:00.000Z"
 DAY = "2025-10-12"
@@ -158,7 +158,7 @@ def test_reading_from_the_end_costs_the_same_on_every_log() -> None:
         block = [
             eventlog.render_event(f"id-{n:06}", "step", TIME, {"n": 100_000 + n})[0] for n in range(count)
         ]
-        text = eventlog.new_log("a") + b"".join(block)
+        text = loghead.new_log("a") + b"".join(block)
         sizes: list[int] = []
 
         def read(place: int, length: int) -> bytes:
@@ -392,12 +392,12 @@ def test_a_script_that_cuts_the_log_short_does_no_harm(log: EventLog, path: Path
     events = publish(log, *range(6))
     log.rotate("training", 4, DAY)
     text = path.read_bytes()
-    rotated = eventlog.rotated_bytes(text)
+    rotated = loghead.rotated_bytes(text)
     path.write_bytes(text[text.index(b"## Event: step_3") + 30 :])
     assert names(log, events[0].cursor) == ["step_1", "step_4", "step_5"]
     events += publish(log, 6, 7)
     assert log.rotate("training", 1, DAY) == 3
-    assert eventlog.rotated_bytes(path.read_bytes()) > rotated > 0
+    assert loghead.rotated_bytes(path.read_bytes()) > rotated > 0
     assert names(log, events[0].cursor) == ["step_1", "step_4", "step_5", "step_6", "step_7"]
     assert names(log, events[5].cursor) == ["step_6", "step_7"]
 

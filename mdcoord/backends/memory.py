@@ -19,7 +19,8 @@ from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Revise
 from mdcoord.backends.naming import archive_name, archive_names, random_name
 from mdcoord.backends.values import Copy, Event, Listing, Unreadable
 from mdcoord.errors import AlreadyExists, Busy, Conflict, InvalidDocument, NotFound, UsageError
-from mdcoord.formats.eventlog import channel_name, render_event
+from mdcoord.formats.eventids import channel_name
+from mdcoord.formats.eventlog import render_event
 from mdcoord.formats.revise import Scribe
 from mdcoord.formats.templating import Templates
 from mdcoord.model import ABSENT, ANY, KEEP, Change, Expect, Key, Record, Value, normalise_name

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from mdcoord.backends.base import Backend
 from mdcoord.backends.values import Event
 from mdcoord.errors import NotFound
-from mdcoord.formats.eventlog import identity_of
+from mdcoord.formats.eventids import identity_of
 from mdcoord.moving.prints import name_of, print_of
 from mdcoord.moving.stream import Place, Published
 

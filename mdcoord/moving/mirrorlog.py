@@ -14,7 +14,7 @@ from typing import Any, Final
 from mdcoord.backends.base import Backend
 from mdcoord.backends.values import Event
 from mdcoord.errors import UsageError
-from mdcoord.formats.eventlog import is_hand_id
+from mdcoord.formats.eventids import is_hand_id
 from mdcoord.model import Value
 from mdcoord.moving.prints import name_of
 

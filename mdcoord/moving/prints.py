@@ -6,7 +6,7 @@ import json
 from hashlib import sha256
 
 from mdcoord.backends.values import Event
-from mdcoord.formats.eventlog import identity_of
+from mdcoord.formats.eventids import identity_of
 from mdcoord.model import Value
 
 

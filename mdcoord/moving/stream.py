@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 from mdcoord.backends.naming import archive_name
 from mdcoord.backends.values import Copy, Event
 from mdcoord.errors import InvalidDocument, InvalidName
-from mdcoord.formats.eventlog import channel_name, check_id
+from mdcoord.formats.eventids import channel_name, check_id
 from mdcoord.model import KINDS, Key, Value, normalise_name
 from mdcoord.rules.leases import Lease
 

@@ -10,7 +10,7 @@ from typing import Final
 from mdcoord.backends.base import Backend
 from mdcoord.backends.values import Event
 from mdcoord.errors import AlreadyExists
-from mdcoord.formats.eventlog import is_hand_id
+from mdcoord.formats.eventids import is_hand_id
 from mdcoord.moving.prints import exact_print_of, said
 
 BATCH: Final = 1000

@@ -133,6 +133,6 @@ def typed(channel: str, event: Event) -> EventRecord:
 
 
 def _name(channel: str) -> str:
-    from mdcoord.formats.eventlog import channel_name  # most commands publish nothing and look at no channel
+    from mdcoord.formats.eventids import channel_name
 
     return channel_name(channel)

@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 from mdcoord.backends.markdown.fileio import FileIO
 from mdcoord.backends.markdown.log import EventLog
-from mdcoord.formats import eventlog
+from mdcoord.formats import eventlog, loghead
 
 TIME = "2025-10-12T14:30:00.000Z"
 DATA = {"workflow": "voice-clone-training-proj-1", "step": 3500, "loss": 0.42, "learning_rate": 0.0004}
@@ -32,7 +32,7 @@ def make_log(root: str, channel: str, events: int, durability: str) -> EventLog:
         eventlog.render_event(f"id-{number:012}", "training_step", TIME, DATA)[0] for number in range(events)
     )
     with open(os.path.join(root, f"events-{channel}.md"), "wb") as file:
-        file.write(eventlog.new_log(channel) + b"".join(blocks))
+        file.write(loghead.new_log(channel) + b"".join(blocks))
     return EventLog(files, root)
 
 

@@ -16,7 +16,7 @@ from mdcoord.backends.markdown import fileio, log, reader
 from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.backends.values import Copy
-from mdcoord.formats.eventlog import new_log
+from mdcoord.formats.loghead import new_log
 from mdcoord.formats.revise import Scribe
 from mdcoord.formats.templating import Templates
 from mdcoord.host import Host

@@ -13,7 +13,7 @@ from mdcoord.backends.base import Backend
 from mdcoord.backends.markdown import fileio, log, reader
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.backends.values import Copy
-from mdcoord.formats.eventlog import identity_of
+from mdcoord.formats.eventids import identity_of
 from mdcoord.moving.stream import DOCUMENTS
 from mdcoord.moving.transfer import Transfer
 

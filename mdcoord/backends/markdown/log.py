@@ -28,8 +28,9 @@ from mdcoord.backends.markdown.logrotation import rotate_once
 from mdcoord.backends.markdown.logview import BEFORE, Cursor, LogView
 from mdcoord.backends.values import Event
 from mdcoord.errors import InvalidName, NotFound, UsageError
-from mdcoord.formats import eventlog
-from mdcoord.formats.eventlog import Problem, channel_name
+from mdcoord.formats import eventids, eventlog, loghead, logproblems
+from mdcoord.formats.eventids import channel_name
+from mdcoord.formats.logproblems import Problem
 
 _YOUNG: Final = 2.0
 """Only a log changed this many seconds ago can be in the middle of being saved."""
@@ -98,7 +99,7 @@ class EventLog:
     def problems(self, channel: str) -> list[Problem]:
         """What readers pass over in a log and what was changed by hand, with lines. Raises NotFound."""
         with self._open(channel_name(channel)) as view:
-            return eventlog.find_problems(view.whole())
+            return logproblems.find_problems(view.whole())
 
     def _tail(self, channel: str, cursor: Cursor | None) -> Iterator[Event]:
         file = self._file(channel)
@@ -117,7 +118,7 @@ class EventLog:
         with self._open(file.channel) as view:
             archived = takewhile(lambda block: not _is_in(view, block), file.archives.from_stretch_of(0))
             log = (Archived(view.event(span), span, 0) for span in view.spans())
-            yield from _with_texts(eventlog.own_head(view.head, file.channel), chain(archived, log))
+            yield from _with_texts(loghead.own_head(view.head, file.channel), chain(archived, log))
 
     @contextmanager
     def _open(self, channel: str) -> Iterator[LogView]:
@@ -178,7 +179,7 @@ class EventLog:
         NotDurable.
         """
         file = self._file(channel_name(channel))
-        date = eventlog.check_date(today or datetime.now(UTC).date().isoformat())
+        date = loghead.check_date(today or datetime.now(UTC).date().isoformat())
         if keep < 0:
             raise UsageError(f"{keep} is not a number of events", hint="use 0 or more")
         with file.lock():
@@ -253,7 +254,7 @@ def _archived_then_log(archived: Iterator[Archived], view: LogView) -> Iterator[
 def _place_in(view: LogView, offset: int, event_id: str) -> int | None:
     """Where an event of the archive stands in the log, too."""
     place = view.at(offset, event_id)
-    return view.search(event_id) if place is None and not eventlog.is_hand_id(event_id) else place
+    return view.search(event_id) if place is None and not eventids.is_hand_id(event_id) else place
 
 
 def _is_in(view: LogView, block: Archived) -> bool:

@@ -10,7 +10,7 @@ from mdcoord.backends.markdown.logfile import LogFile
 from mdcoord.backends.markdown.logview import LogView, make_event
 from mdcoord.backends.values import Event
 from mdcoord.errors import BackendUnavailable, Busy, NotDurable
-from mdcoord.formats import eventlog
+from mdcoord.formats import eventlog, loghead
 from mdcoord.formats.eventlog import Entry, Span
 
 REMEMBERED: Final = 64
@@ -117,7 +117,7 @@ def _make(file: LogFile, blocks: bytes, head: bytes = b"") -> int | None:
     """Make a log of blocks; the offset of the first one, None when somebody made it meanwhile."""
     start = file.archives.beyond()
     usual = start or not head  # which says how much is archived
-    if not file.begin((eventlog.new_log(file.channel, start) if usual else head) + blocks):
+    if not file.begin((loghead.new_log(file.channel, start) if usual else head) + blocks):
         return None
     file.journal.clear()
     file.journal.note(blocks)

@@ -18,8 +18,9 @@ from mdcoord.backends.markdown.fileio import translated
 from mdcoord.backends.markdown.logview import Cursor, make_event, viewing
 from mdcoord.backends.values import Event
 from mdcoord.errors import BackendUnavailable
-from mdcoord.formats import eventlog
-from mdcoord.formats.eventlog import Moved, Span
+from mdcoord.formats import eventids, eventlog, loghead
+from mdcoord.formats.eventlog import Span
+from mdcoord.formats.loghead import Moved
 
 
 class Archived(NamedTuple):
@@ -101,7 +102,7 @@ class Archives:
             width = 65536
             while True:
                 text = view.end(width)
-                stretch = max(eventlog.moved_marks(text), key=lambda moved: moved.start, default=None)
+                stretch = max(loghead.moved_marks(text), key=lambda moved: moved.start, default=None)
                 if stretch is not None:
                     before = view.size - len(text)
                     return stretch._replace(mark=stretch.mark + before, start=stretch.start + before)
@@ -128,7 +129,7 @@ class Archives:
         """All blocks of an archive, in order."""
         with viewing(self.channel, self.path(name)) as view:
             text = view.whole()
-        stretches = list(eventlog.moved_marks(text))
+        stretches = list(loghead.moved_marks(text))
         starts = [stretch.start for stretch in stretches]
         for span in eventlog.spans_of(text):
             number = bisect_right(starts, span.start)
@@ -169,7 +170,7 @@ class Archives:
         if name is None:
             return iter(())
         with viewing(self.channel, self.path(name)) as view:
-            marks = list(eventlog.moved_marks(view.whole()))
+            marks = list(loghead.moved_marks(view.whole()))
         return self._from(name, next((mark.start for mark in marks if mark.beyond > offset), 0))
 
     def _holding(self, offset: int) -> str | None:
@@ -183,9 +184,9 @@ class Archives:
         return holding
 
     def _after(self, cursor: Cursor, name: str, exact: bool) -> Iterator[Archived] | None:
-        identity = eventlog.identity_of(cursor.id)
+        identity = eventids.identity_of(cursor.id)
         for block in self.blocks(name):
-            like = block.event is not None and eventlog.identity_of(block.event.id) == identity
+            like = block.event is not None and eventids.identity_of(block.event.id) == identity
             if like and (not exact or block.offset == cursor.offset):
                 return self._from(name, block.span.start + 1)
         return None

@@ -17,7 +17,7 @@ from mdcoord.backends.markdown.logarchive import Known
 from mdcoord.backends.markdown.logfile import LogFile, content
 from mdcoord.backends.markdown.logview import LogView, viewing
 from mdcoord.errors import BackendUnavailable, NotDurable
-from mdcoord.formats import eventlog
+from mdcoord.formats import eventlog, loghead
 from mdcoord.formats.eventlog import Span
 
 
@@ -64,7 +64,7 @@ def rotate_once(file: LogFile, keep: int, date: str) -> int | None:
         raise BackendUnavailable(
             error.message, hint="nothing left the log; check the disk, then rotate again", path=file.path
         ) from error
-    head = eventlog.head_after_rotation(view.head, file.channel, plan.beyond, keep, f"archive/{archive}")
+    head = loghead.head_after_rotation(view.head, file.channel, plan.beyond, keep, f"archive/{archive}")
     return plan.moved if file.swap(file.path, head + plan.kept, text) else None
 
 
@@ -109,7 +109,7 @@ def _stretches(plan: _Plan, known: Known) -> Iterator[bytes]:
         offset += sum(len(span.data) for _, span in pairs)
         if is_lacking:
             text = b"".join(lacking for lacking, _ in pairs)
-            yield eventlog.moved_mark(first, first + len(text)) + text
+            yield loghead.moved_mark(first, first + len(text)) + text
 
 
 def _archive(file: LogFile, stretches: bytes, date: str) -> str:
@@ -117,7 +117,7 @@ def _archive(file: LogFile, stretches: bytes, date: str) -> str:
     name = file.archives.name_for(date)
     path = file.archives.path(name)
     if not os.path.lexists(path):
-        file.create(path, eventlog.new_archive(file.channel, date) + stretches)
+        file.create(path, loghead.new_archive(file.channel, date) + stretches)
     elif stretches:
         with viewing(file.channel, path) as view:
             gap = b"" if view.end(1) in (b"\n", b"") else b"\n"

@@ -20,7 +20,7 @@ from mdcoord.backends.markdown.fileio import close_quietly, translated
 from mdcoord.backends.markdown.swap import READ
 from mdcoord.backends.values import Event
 from mdcoord.errors import BackendUnavailable, UsageError
-from mdcoord.formats import eventlog
+from mdcoord.formats import eventids, eventlog, loghead
 from mdcoord.formats.eventlog import Entry, Span
 from mdcoord.formats.labels import parse_timestamp
 
@@ -76,8 +76,8 @@ class LogView:
         self.has_blocks = first is not None
         self.first = len(head) if first is None else first
         self.head = head[: self.first]
-        front = eventlog.front_matter_end(self.head)
-        self.rotated = eventlog.rotated_bytes(head[:front])
+        front = loghead.front_matter_end(self.head)
+        self.rotated = loghead.rotated_bytes(head[:front])
         self.newest_first = [] if front else self._newest_first()
         self._part_end = max((span.end for span in self.newest_first), default=self.first)
 
@@ -194,11 +194,11 @@ class LogView:
             return None
         span = next(self._forward(place), None)
         found = span is not None and span.start == place and eventlog.identity_in(span)
-        return place if found == eventlog.identity_of(event_id) else None
+        return place if found == eventids.identity_of(event_id) else None
 
     def search(self, event_id: str) -> int | None:
         """Where the oldest block with this id starts, wherever it stands: reads the whole log."""
-        return self._places.get(eventlog.identity_of(event_id))
+        return self._places.get(eventids.identity_of(event_id))
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -213,7 +213,7 @@ class LogView:
 
 def make_event(channel: str, entry: Entry, offset: int) -> Event:
     """An event with its cursor."""
-    event_id = entry.id if entry.id is not None else eventlog.hand_id(entry.tag, offset)
+    event_id = entry.id if entry.id is not None else eventids.hand_id(entry.tag, offset)
     return Event(event_id, entry.name, entry.time, entry.data, str(Cursor(channel, offset, event_id)))
 
 

@@ -17,7 +17,8 @@ from mdcoord.backends.redis.link import Link, Script
 from mdcoord.backends.redis.sight import dump
 from mdcoord.backends.values import Event
 from mdcoord.errors import NotFound, UsageError
-from mdcoord.formats.eventlog import channel_name, identity_of, render_event
+from mdcoord.formats.eventids import channel_name, identity_of
+from mdcoord.formats.eventlog import render_event
 
 PAGE: Final = 1000
 """Events read or moved by one script."""

@@ -42,7 +42,7 @@ from mdcoord.backends.redis.turns import Race, Turns
 from mdcoord.backends.values import Copy, Event, Listing, Unreadable
 from mdcoord.errors import NotFound
 from mdcoord.formats.document import decode
-from mdcoord.formats.eventlog import channel_name
+from mdcoord.formats.eventids import channel_name
 from mdcoord.formats.revise import Scribe
 from mdcoord.formats.templating import Templates
 from mdcoord.host import Host

@@ -14,6 +14,9 @@ from mdcoord.errors import InvalidName
 
 KINDS: Final = ("agent", "task", "events", "context", "metrics", "message", "progress")
 
+DOCUMENTS: Final = tuple(kind for kind in KINDS if kind != "events")
+"""The kinds of which each one is a document, and not a log."""
+
 ID_FIELD: Final[dict[str, str]] = {
     "agent": "agent_id",
     "task": "task_id",

@@ -17,7 +17,7 @@ from mdcoord.config import Config, load_config, project_folder
 from mdcoord.errors import InvalidName, NotFound, UsageError
 from mdcoord.host import Host
 from mdcoord.layout import project_here
-from mdcoord.model import KINDS, Value
+from mdcoord.model import DOCUMENTS, KINDS, Value
 from mdcoord.records import EventRecord, TypedRecord
 from mdcoord.roots import environment, root_for, root_of, root_or_none
 from mdcoord.services.agents import Agents
@@ -589,7 +589,7 @@ class Workspace:
             "metrics": self.metrics,
             "progress": self.progress,
         }
-        if kind not in KINDS or kind == "events":
+        if kind not in DOCUMENTS:
             raise UsageError(f"{kind!r} is not a kind of document", hint="one of " + ", ".join(KINDS))
         return nouns.get(kind) or self.messages
 

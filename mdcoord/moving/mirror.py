@@ -33,9 +33,8 @@ from mdcoord.errors import (
     NotDurable,
     NotFound,
 )
-from mdcoord.model import Key, Value
+from mdcoord.model import DOCUMENTS, Key, Value
 from mdcoord.moving.mirrorlog import MirroredLog
-from mdcoord.moving.stream import DOCUMENTS
 
 NAME: Final = ("mirrored", "data")
 """The memo that names the data, in the workspace and in the folder."""

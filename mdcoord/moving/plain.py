@@ -30,8 +30,7 @@ from mdcoord.backends.redis.sight import dump
 from mdcoord.backends.values import Copy
 from mdcoord.errors import AlreadyExists, UsageError
 from mdcoord.host import Host
-from mdcoord.model import Key, Value
-from mdcoord.moving.stream import DOCUMENTS
+from mdcoord.model import DOCUMENTS, Key, Value
 
 LAYOUTS: Final = ("hash", "json", "string")
 

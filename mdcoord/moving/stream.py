@@ -25,12 +25,11 @@ from mdcoord.backends.naming import archive_name
 from mdcoord.backends.values import Copy, Event
 from mdcoord.errors import InvalidDocument, InvalidName
 from mdcoord.formats.eventids import channel_name, check_id
-from mdcoord.model import KINDS, Key, Value, normalise_name
+from mdcoord.model import DOCUMENTS, Key, Value, normalise_name
 from mdcoord.rules.leases import Lease
 
 FORMAT: Final = "mdcoord/export/1"
 
-DOCUMENTS: Final = tuple(kind for kind in KINDS if kind != "events")
 """The kinds that are documents."""
 
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from mdcoord.model import KINDS, Value
+from mdcoord.model import DOCUMENTS, Value
 from mdcoord.rules.outcomes import Figures, Outcome, grouped, outcomes
 from mdcoord.rules.standing import attempt_of
 from mdcoord.services.env import Env
@@ -38,7 +38,7 @@ class Health:
         """
         tasks = self._backend.list("task").records
         ended = Figures.of(outcomes(tasks))
-        refused = [self._backend.list(kind).unreadable for kind in KINDS if kind != "events"]
+        refused = [self._backend.list(kind).unreadable for kind in DOCUMENTS]
         derived: dict[str, Value] = {"claims_won": sum(attempt_of(task.fields) for task in tasks)}
         figures = ended.as_dict()
         figures["recovered"] = figures.pop("lost")

@@ -15,7 +15,7 @@ from mdcoord.formats.document import Document
 from mdcoord.formats.views import find_views
 from mdcoord.host import Host, seconds_of, timestamp
 from mdcoord.layout import STATE, second_state
-from mdcoord.model import ID_FIELD, KINDS, Record, Value
+from mdcoord.model import DOCUMENTS, ID_FIELD, Record, Value
 from mdcoord.moving.leftbehind import FOLDER, LeftBehind
 from mdcoord.rules.leases import MAX_SKEW, unknown_claim
 from mdcoord.rules.readiness import ENDED, dependencies, statuses
@@ -62,9 +62,7 @@ def check_workspace(
     findings: list[Finding] = [*_second_state(root), *_left_behind(root)] if root else []
     findings += _settings(settings)
     tasks: Sequence[Record] = ()
-    for kind in KINDS:
-        if kind == "events":
-            continue
+    for kind in DOCUMENTS:
         listing = backend.list(kind)
         tasks = listing.records if kind == "task" else tasks
         findings += _unreadable(listing)

@@ -24,9 +24,8 @@ from mdcoord.config import Config
 from mdcoord.errors import AlreadyExists, ConfigError, Moved, UsageError
 from mdcoord.host import Host
 from mdcoord.layout import state_folder
-from mdcoord.model import Value
+from mdcoord.model import DOCUMENTS, Value
 from mdcoord.moving.leftbehind import LeftBehind
-from mdcoord.moving.stream import DOCUMENTS
 from mdcoord.moving.transfer import OWN, Tell, Transfer
 from mdcoord.upkeep.configure import ConfigFile
 from mdcoord.upkeep.settle import caveat, note_data

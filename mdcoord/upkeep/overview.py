@@ -9,7 +9,7 @@ from typing import Final
 from mdcoord.backends.base import Backend
 from mdcoord.errors import InvalidDocument, NotFound
 from mdcoord.host import Host
-from mdcoord.model import KINDS, Value
+from mdcoord.model import DOCUMENTS, Value
 from mdcoord.records import Agent, Task
 from mdcoord.rules.readiness import OPEN, UNDONE, dependencies, rank, statuses
 from mdcoord.rules.standing import IN_PROGRESS, Rules, standing
@@ -101,7 +101,7 @@ def _waiting(tasks: Sequence[Task], why: Why, *, blocked: bool) -> list[Value]:
 
 
 def _unreadable(backend: Backend) -> list[Value]:
-    listings = [backend.list(kind, max_age=1.0) for kind in KINDS if kind != "events"]
+    listings = [backend.list(kind, max_age=1.0) for kind in DOCUMENTS]
     return [
         {"path": found.path, "line": found.line, "message": found.message}
         for listing in listings

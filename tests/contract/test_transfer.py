@@ -14,7 +14,7 @@ from mdcoord.backends.markdown import fileio, log, reader
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.backends.values import Copy
 from mdcoord.formats.eventids import identity_of
-from mdcoord.moving.stream import DOCUMENTS
+from mdcoord.model import DOCUMENTS
 from mdcoord.moving.transfer import Transfer
 
 from .fakes import FakeHost

@@ -129,7 +129,7 @@ class Roster:
             found = _active(memo)
             left = self._claimed(member) if found is None else seen.left_of(found)
             left.pop(task.id, None)
-            self._drop_over(member, left, seen.noted if len(left) < FEW else {})
+            self._drop_over(left, seen.noted if len(left) < FEW else {})
             refused = self._full(member, left)
             return {"active": left if refused else {**left, task.id: attempt}}
 
@@ -231,24 +231,23 @@ class Roster:
             if lease and lease.holder and same_agent(lease.holder.agent) == member.id
         }
 
-    def _drop_over(self, member: Member, held: Held, sure: Held) -> None:
-        """Drop the tasks that the agent does not hold any more; those of `sure` are not looked at."""
+    def _drop_over(self, held: Held, sure: Held) -> None:
+        """Drop the attempts that are over; those of `sure` are not looked at."""
         for task, attempt in [*held.items()]:
-            if sure.get(task) != attempt and not self._holds(member, task, attempt):
+            if sure.get(task) != attempt and not self._lasts(Key("task", task), attempt):
                 del held[task]
 
-    def _holds(self, member: Member, task: str, attempt: int) -> bool:
-        """Whether the agent has this attempt still, by the task's lease and by its document."""
-        key, env = Key("task", task), self._env
+    def _lasts(self, task: Key, attempt: int) -> bool:
+        """Whether an attempt goes on, by the task's lease and by its document."""
+        env = self._env
         try:
-            record = self._backend.read(key)
+            record = self._backend.read(task)
             lease: Lease | None = record.lease
             free = standing(record, lease, env.host, env.rules).free
         except MdcoordError:
-            lease = self._backend.lease(key)
+            lease = self._backend.lease(task)
             free = over(lease, env.host, env.rules.grace) is not None
-        holder = lease.holder if lease and lease.attempt == attempt else None
-        return holder is not None and not free and same_agent(holder.agent) == member.id
+        return lease is not None and lease.holder is not None and lease.attempt == attempt and not free
 
     def _full(self, member: Member, held: Held) -> str | None:
         """Why the agent may have no more than these; what it does not hold any more is dropped from them."""
@@ -262,7 +261,7 @@ class Roster:
                 f"failures in a row, {f'until {until}' if until else 'until somebody closes it'}"
             )
         if len(held) >= room:
-            self._drop_over(member, held, {})
+            self._drop_over(held, {})
         if len(held) < room:
             return None
         tasks = ", ".join(sorted(held)) or "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -87,6 +88,21 @@ def test_it_comes_back_from_its_mirror_and_all_go_on(
     assert call("check").code == 0
     with Workspace.open() as w:
         assert len([*w.backend.history("training")]) == 9
+
+
+def test_it_comes_back_to_another_address(lived: Server, project: Path, started: Start) -> None:
+    call("mirror", "--once")
+    lived.kill()
+    url = started().url("new:")
+    refused = call("init", "--backend", url)
+    assert refused.code == 4
+    home = Path(refused.err.rpartition(" new address into ")[2].strip())
+    home.write_text(json.dumps({**json.loads(home.read_text()), "place": url}))
+    assert call("import", HERE).code == 0
+    with Workspace.open(agent="ada", session="s1") as w:
+        assert w.tasks.complete("train").status == "completed"
+    assert call("mirror", "--once").code == 0
+    assert call("check").code == 0
 
 
 def test_what_is_there_again_already_stays(lived: Server, project: Path) -> None:

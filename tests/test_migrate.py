@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis_servers import JSON, Cutter, Server
+from redis_servers import JSON, Cutter, Server, Start
 from taskqueue_peer import STANDIN
 
 from mdcoord import Workspace
@@ -268,10 +268,58 @@ def test_a_server_that_is_not_there_changes_nothing(project: Path, monkeypatch: 
         assert w.backend.name == "markdown"
 
 
-def test_from_server_to_server_it_goes_by_way_of_the_files(project: Path, url: str, server: Server) -> None:
+def test_from_server_to_server(project: Path, url: str, started: Start) -> None:
+    root, before = root_of(project), texts(root_of(project))
+    Workspace.migrate(url, archive=True)
+    with Workspace.open(agent="ada", session="s1") as worker:
+        claim = worker.tasks.claim("t1", heartbeat=False)
+        wanted = said(worker)
+        other = started().new_url()
+        assert Workspace.migrate(other, dry_run=True).counts["archived document"] == 1
+        there = Workspace.migrate(other)
+        assert (there.counts["task"], there.archived, there.already) == (7, 0, False)
+        assert said(worker) == wanted
+        claim.progress(0.5)
+        assert worker.backend.location == there.target
+    with Workspace.open() as w:
+        assert w.backend.location == there.target
+        assert w.tasks.get("t1").progress == 0.5
+        assert w.archived() == ["events-training", "task-old"]
+    with RedisBackend(url) as left, pytest.raises(Moved):
+        left.read(Key("task", "t1"))
+    assert Workspace.migrate(other).already
+    assert Workspace.migrate(url).target != there.target, "and back"
+    with Workspace.open() as w:
+        assert w.tasks.get("t1").progress == 0.5
+    Workspace.migrate("markdown")
+    assert texts(root).keys() >= before.keys()
+    assert {name: texts(root)[name] for name in ("task-odd.md", "task-bold.md")} == {
+        name: before[name] for name in ("task-odd.md", "task-bold.md")
+    }
+
+
+@pytest.mark.parametrize("step", ["arrive", "remember"])
+def test_killed_between_two_servers(
+    project: Path, url: str, server: Server, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Before the old one is left, and before the folder knows."""
+    other = server.new_url()
     Workspace.migrate(url)
-    with pytest.raises(UsageError, match="by way of its files"):
-        Workspace.migrate(server.url("another:"))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*{"arrive": (RedisBackend, "arrive"), "remember": (Home, "remember")}[step], killed)
+        with pytest.raises(KeyboardInterrupt):
+            Workspace.migrate(other)
+    with Workspace.open() as w:
+        w.tasks.create("Late", id="late")
+    done = Workspace.migrate(other)
+    assert done.already == (step == "remember")
+    with Workspace.open() as w:
+        assert (w.backend.location, w.tasks.get("late").title) == (done.target, "Late")
+        assert len(w.tasks.list()) == 8
 
 
 def test_only_one_moves_it_at_a_time(project: Path, url: str) -> None:

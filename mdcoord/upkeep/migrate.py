@@ -65,7 +65,7 @@ class Migrated:
 class Migration:
     """The move of the workspace at `root` to `place`, as `opening.open_backend` understands it.
 
-    With `archive` archived documents come along to a server, too; back to the files they always do. With
+    With `archive` archived documents come along from the files, too; from a server they always do. With
     `keep` the files stay where they are.
     """
 
@@ -86,7 +86,6 @@ class Migration:
             place = redis_url(config, os.environ)
         self._root = root
         self._config = config
-        self._archive = archive or place == HERE
         self._keep = keep
         self._home = Home.of(state_folder(root))
         self._left = LeftBehind(root)
@@ -94,12 +93,7 @@ class Migration:
             self._source = opened.enter_context(open_backend(self._lives(), config, root))
             self._target = opened.enter_context(open_backend(place, config, root, elsewhere=True))
             self._place = _whole(place)
-            if self._source.name == self._target.name == "redis" and not self._is_there():
-                raise UsageError(
-                    f"the workspace lives on a server ({self._source.location}),"
-                    " and moves by way of its files",
-                    hint="bring it back first: mdcoord migrate markdown",
-                )
+            self._archive = archive or place == HERE or self._source.name == "redis"
             self._transfer = Transfer(self._source, self._target, host, archive=self._archive, tell=tell)
             self._opened = opened.pop_all()
 
@@ -160,7 +154,7 @@ class Migration:
         try:
             self._source.channels()
         except Moved as moved:
-            return mode_of(moved.place) == self._target.name
+            return shown(moved.place) == shown(self._place)
         return False
 
     def _claim(self, *, dry_run: bool = False) -> list[str]:
@@ -208,14 +202,15 @@ class Migration:
         Which step decides that depends on where those at the old place look: into the state folder, or at
         what the server says.
         """
+        if self._source.name == "redis":  # so that it can be brought back there
+            with open_backend(self._lives(), self._config, self._root, elsewhere=True) as old:
+                old.keep(OWN, "from", lambda _: self._identity(dry_run=False))
         if self._target.name == "redis":
             self._target.arrive()
             gate.leave(self._place)
-            return
-        with open_backend(self._home.place() or HERE, self._config, self._root, elsewhere=True) as old:
-            old.keep(OWN, "from", lambda _: self._identity(dry_run=False))
-        gate.leave(self._place)
-        self._target.arrive()
+        else:
+            gate.leave(self._place)
+            self._target.arrive()
 
     def _settled(self, *, set_aside: tuple[str, ...] = (), already: bool = False) -> Migrated:
         """Do what follows from the move, and may be done again."""
@@ -224,6 +219,8 @@ class Migration:
         self._target.keep(OWN, "from", lambda _: None)
         mode, said = self._target.name, self._config.mode
         if mode == "redis":
+            if not self._is_there():
+                self._home.remember(self._place)
             note_data(self._root, self._config, self._target.clock(Host()).boot)
         if mode != said and (mode, said) != (HERE, "auto"):
             ConfigFile(self._root).set("coordination.mode", mode)

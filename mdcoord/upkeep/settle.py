@@ -65,7 +65,8 @@ def _at_new_address(
     if new.shown != old.shown and _data(choice.place, root, config) != _files(root, config).memo(*_DATA):
         raise AlreadyExists(
             f"the workspace in {root} lives in {old.shown} already, and {new.shown} has other data",
-            hint=moving("redis"),
+            hint="`mdcoord migrate redis URL` moves it there; where the old server is lost for good, "
+            f"write the new address into {state_folder(root) / 'home'}",
             path=str(root),
         )
     return _checked(choice, root, config)

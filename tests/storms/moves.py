@@ -1,5 +1,5 @@
-"""Workers in processes of their own while their workspace is moved to Redis and back, by movers of which some
-are killed.
+"""Workers in processes of their own while their workspace is moved among servers and files, and movers are
+killed.
 
 Each worker notes in a file of its own what was acknowledged. In the end every task must have been claimed and
 completed once, every event be there once and in its order, and every counter have every count.
@@ -13,7 +13,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -27,8 +27,8 @@ WORKERS = 3
 COUNTER = Key("context", "counter")
 
 
-def storm(folder: Path, url: str, seed: int, *, moves: int, kills: int, tasks: int) -> list[str]:
-    """Move a workspace in use, and say what is wrong in the end."""
+def storm(folder: Path, places: Sequence[str], seed: int, *, moves: int, kills: int, tasks: int) -> list[str]:
+    """Move a workspace in use from place to place, and say what is wrong in the end."""
     chance = random.Random(seed)
     with Workspace.create(folder) as w:
         for number in range(tasks):
@@ -37,7 +37,7 @@ def storm(folder: Path, url: str, seed: int, *, moves: int, kills: int, tasks: i
         w.events.publish("work", "first")
     workers = [_forked(lambda slot=slot: _work(folder, slot)) for slot in range(WORKERS)]  # type: ignore[misc]
     for number in range(moves):
-        place = "markdown" if number % 2 else url
+        place = places[number % len(places)]
         for _kill in range(kills):
             mover = _forked(lambda place=place: Workspace.migrate(place, folder))  # type: ignore[misc]
             time.sleep(chance.uniform(0, 0.6))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from moves import storm
+from redis_servers import Server
 
 from mdcoord.backends.redis import gate
 from mdcoord.moving import crew
@@ -20,10 +21,17 @@ def quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_workers_go_along(url: str, tmp_path: Path) -> None:
-    assert storm(tmp_path, url, 1, moves=2, kills=1, tasks=150) == []
+    assert storm(tmp_path, [url, "markdown"], 1, moves=2, kills=1, tasks=150) == []
+
+
+def test_workers_go_along_from_server_to_server(server: Server, tmp_path: Path) -> None:
+    places = [server.new_url(), server.new_url(), "markdown"]
+    assert storm(tmp_path, places, 1, moves=3, kills=1, tasks=150) == []
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("servers", [1, 2])
 @pytest.mark.parametrize("seed", range(20))
-def test_workers_go_along_for_long(url: str, tmp_path: Path, seed: int) -> None:
-    assert storm(tmp_path, url, seed, moves=6, kills=5, tasks=400) == []
+def test_workers_go_along_for_long(server: Server, tmp_path: Path, servers: int, seed: int) -> None:
+    places = [*(server.new_url() for _ in range(servers)), "markdown"]
+    assert storm(tmp_path, places, seed, moves=6, kills=5, tasks=400) == []

@@ -50,7 +50,7 @@ def migrate() -> None:
     help="Move nothing: only copy the fields of all records to keys of this type, for other programs.",
 )
 def redis(call: Call, url: str | None, prefix: str | None, layout: str | None, **how: bool) -> int:
-    """Move the workspace to the Redis (or Valkey) server at URL.
+    """Move the workspace to the Redis (or Valkey) server at URL, from its files or from another server.
 
     URL is redis://, rediss:// or unix://; without it the configured one. When all has been copied and
     compared, the files go to archive/pre-redis/. Exit code 7 when a file is no text and was left out. With

@@ -86,6 +86,7 @@ class Migration:
             place = redis_url(config, os.environ)
         self._root = root
         self._config = config
+        self._archive = archive
         self._keep = keep
         self._home = Home.of(state_folder(root))
         self._left = LeftBehind(root)
@@ -93,8 +94,8 @@ class Migration:
             self._source = opened.enter_context(open_backend(self._lives(), config, root))
             self._target = opened.enter_context(open_backend(place, config, root, elsewhere=True))
             self._place = _whole(place)
-            self._archive = archive or place == HERE or self._source.name == "redis"
-            self._transfer = Transfer(self._source, self._target, host, archive=self._archive, tell=tell)
+            self._all = archive or place == HERE or self._source.name == "redis"
+            self._transfer = Transfer(self._source, self._target, host, archive=self._all, tell=tell)
             self._opened = opened.pop_all()
 
     def rehearse(self) -> Migrated:
@@ -104,7 +105,7 @@ class Migration:
         self._claim(dry_run=True)
         counts = {kind: len(self._source.marks(kind)) for kind in DOCUMENTS}
         counts["event"] = sum(1 for name in self._source.channels() for _ in self._source.history(name))
-        if self._archive:
+        if self._all:
             counts["archived document"] = sum(
                 1 for kind in DOCUMENTS for _ in self._source.copies(kind, archived=True)
             )

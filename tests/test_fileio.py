@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mdcoord.backends.markdown import fileio, swap
+from mdcoord.backends.markdown.descriptors import APPEND, writing
 from mdcoord.backends.markdown.exchange import exchange, rename_new
 from mdcoord.backends.markdown.fileio import FileIO
 from mdcoord.backends.markdown.swap import Leftover
@@ -397,7 +398,7 @@ def test_temporary_names_are_short_and_their_own(files: FileIO, path: str) -> No
 def test_a_forked_child_does_not_pass_for_an_editor(files: FileIO, path: str) -> None:
     ready, say_ready = os.pipe()
     stay, let_go = os.pipe()
-    with fileio._writing(path, fileio._APPEND):
+    with writing(path, APPEND):
         pid = os.fork()
         if not pid:
             os.close(let_go)

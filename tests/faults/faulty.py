@@ -20,7 +20,9 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from mdcoord.backends.markdown import (
+    attributes,
     catalog,
+    descriptors,
     exchange,
     fileio,
     flock,
@@ -41,7 +43,9 @@ from mdcoord.backends.markdown import (
 )
 
 MODULES: tuple[ModuleType, ...] = (
+    attributes,
     catalog,
+    descriptors,
     fileio,
     flock,
     history,

@@ -79,7 +79,7 @@ def no_memory_of_versions(patch: Patch) -> None:
 
 
 def no_mark_of_own_versions(patch: Patch) -> None:
-    patch.setattr(fileio, "_mark", lambda descriptor, version: None)
+    patch.setattr(fileio, "mark", lambda descriptor, version: None)
 
 
 def no_repair_of_logs(patch: Patch) -> None:

@@ -22,10 +22,10 @@ from faulty import Faults
 from sweep import afterwards, invalid, prepared
 from verbs import Content, Verb, World
 
+from mdcoord.backends.markdown.attributes import MARK
+
 MOST = 16
 """States that are looked at after one call; more in the long version."""
-
-MARK = "user.mdcoord.version"
 
 
 class Op(NamedTuple):

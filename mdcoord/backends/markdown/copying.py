@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterable, Iterator
 
 from mdcoord.backends.markdown.catalog import RACY, stamps
-from mdcoord.backends.markdown.fileio import FileIO, translated
+from mdcoord.backends.markdown.fileio import FileIO
 from mdcoord.backends.markdown.history import version_of
+from mdcoord.backends.markdown.oserrors import translated
 from mdcoord.backends.markdown.reader import Reader, State
 from mdcoord.backends.naming import names
 from mdcoord.backends.values import Copy, Unreadable

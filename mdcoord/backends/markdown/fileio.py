@@ -13,39 +13,39 @@ is swapped back, and the caller starts again from what was saved.
 from __future__ import annotations
 
 import errno
-import io
 import os
 import stat
 import time
 from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
-from types import TracebackType
 from typing import Final
-from weakref import WeakSet
 
+from mdcoord.backends.markdown.attributes import copy_attributes, mark, marked, tolerant
+from mdcoord.backends.markdown.descriptors import (
+    APPEND,
+    READ,
+    TEMP,
+    close_quietly,
+    read_all,
+    write_all,
+    write_or_take_back,
+    writing,
+)
 from mdcoord.backends.markdown.exchange import rename_new
 from mdcoord.backends.markdown.flock import Lock, peek
-from mdcoord.backends.markdown.oserrors import not_durable, unavailable
-from mdcoord.backends.markdown.swap import READ, Leftover, Swap, content, content_of, wait_for_writers
+from mdcoord.backends.markdown.oserrors import not_durable, translated
+from mdcoord.backends.markdown.swap import Leftover, Swap, content, content_of, wait_for_writers
 from mdcoord.errors import BackendUnavailable, NotDurable
 from mdcoord.formats.yamltext.limits import MAX_FILE
 
-_TEMP: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-_APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _SETTLE: Final = 0.25
 """Seconds for which an empty or changing file is taken to be in the middle of being saved."""
 _YOUNG: Final = 2.0
 """Only a file changed this many seconds ago can be in the middle of being saved."""
 _PAUSE: Final = 0.01
-_MARK: Final = "user.mdcoord.version"
-"""The attribute in which a file tells which version of it the tool wrote."""
 _NO_DIRECTORY_SYNC: Final = frozenset([errno.EINVAL, errno.ENOTSUP, errno.EBADF])
 _CANNOT_LINK: Final = frozenset([errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK])
-
-
-_written: WeakSet[io.FileIO] = WeakSet()
-"""Files that are being written; a forked child that kept one open would pass for an editor."""
 
 
 class FileIO:
@@ -134,10 +134,7 @@ class FileIO:
 
     def marked(self, path: str) -> str:
         """The version that the tool wrote to this file, if it still tells; its content may differ."""
-        try:
-            return os.getxattr(path, _MARK, follow_symlinks=False).decode("ascii", "replace")
-        except (OSError, AttributeError):
-            return ""
+        return marked(path)
 
     def leftover(self, temp: str) -> bytes:
         """The content of a file that others wrote, as of a temporary one that a killed writer left.
@@ -191,8 +188,8 @@ class FileIO:
         failed.
         """
         with translated(path):
-            with _writing(path, _APPEND) as descriptor:
-                _write_or_take_back(descriptor, data)
+            with writing(path, APPEND) as descriptor:
+                write_or_take_back(descriptor, data)
                 try:
                     end = os.lseek(descriptor, 0, os.SEEK_CUR)
                     if sync and self.durability != "none":
@@ -231,7 +228,7 @@ class FileIO:
                 return
             problem = self._sync_folder(path)
             if problem:
-                _tolerant(os.rmdir, path)
+                tolerant(os.rmdir, path)
                 raise BackendUnavailable(problem.message, hint="nothing was changed; try again", path=path)
 
     def keep(self, temp: str, path: str) -> None:
@@ -274,12 +271,12 @@ class FileIO:
     ) -> None:
         """Write `data` to a new temporary file, with mode, owner and attributes of `like` if it exists."""
         try:
-            with _writing(temp, _TEMP, mode) as descriptor:
-                _write_all(descriptor, data)
+            with writing(temp, TEMP, mode) as descriptor:
+                write_all(descriptor, data)
                 if like is not None:
-                    _copy_attributes(like, temp, descriptor)
+                    copy_attributes(like, descriptor)
                 if version:
-                    _mark(descriptor, version)
+                    mark(descriptor, version)
                 if sync and self.durability != "none":
                     os.fsync(descriptor)
         except FileExistsError:
@@ -297,7 +294,7 @@ class FileIO:
                 _require_plain(path, before)
                 if before.st_nlink > 1:
                     self._require_own_links(path, before)
-                data = _read_all(descriptor, before.st_size)
+                data = read_all(descriptor, before.st_size)
                 after = os.fstat(descriptor)
             finally:
                 close_quietly(descriptor)
@@ -334,24 +331,6 @@ class FileIO:
         return None
 
 
-class translated:
-    """Turns the system's errors into ours, but for FileExistsError and FileNotFoundError."""
-
-    __slots__ = ("_path",)
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, OSError) and not isinstance(error, FileExistsError | FileNotFoundError):
-            raise unavailable(self._path, error) from error
-
-
 def _require_plain(path: str, info: os.stat_result) -> None:
     if not stat.S_ISREG(info.st_mode):
         raise BackendUnavailable(f"{path} is not a regular file", hint="put a plain file there", path=path)
@@ -359,95 +338,6 @@ def _require_plain(path: str, info: os.stat_result) -> None:
         raise BackendUnavailable(
             f"{path} has {info.st_size} bytes; the limit is {MAX_FILE}", hint="split the document", path=path
         )
-
-
-def _read_all(descriptor: int, size: int) -> bytes:
-    data = os.read(descriptor, size + 1)
-    if len(data) == size:
-        return data
-    parts = [data]
-    while data:
-        data = os.read(descriptor, 1 << 20)
-        parts.append(data)
-    return b"".join(parts)
-
-
-class _writing:
-    """A file open for writing, as a descriptor, for the length of a `with`."""
-
-    def __init__(self, path: str, flags: int, mode: int = 0o666) -> None:
-        # FileIO rather than a bare number: an interrupt between open and the assignment closes it.
-        self._file = io.FileIO(path, "w", opener=lambda path, _flags: os.open(path, flags, mode))
-
-    def __enter__(self) -> int:
-        _written.add(self._file)
-        return self._file.fileno()
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _write_or_take_back(descriptor: int, data: bytes) -> None:
-    size = os.fstat(descriptor).st_size
-    try:
-        if os.write(descriptor, data) != len(data):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    except BaseException:
-        # Only what is ours: a shell may have appended something of its own just now.
-        if data.startswith(os.pread(descriptor, len(data) + 1, size)):
-            os.ftruncate(descriptor, size)
-        raise
-
-
-def close_quietly(descriptor: int) -> None:
-    """Close a file that was only read, or is synced already."""
-    try:
-        os.close(descriptor)
-    except OSError:
-        pass  # it is closed all the same, and what matters was synced
-
-
-def _copy_attributes(source: str, target: str, descriptor: int) -> None:
-    """Mode, then owner and extended attributes as far as we may. A file that is read-only is refused."""
-    try:
-        info = os.stat(source, follow_symlinks=False)
-    except FileNotFoundError:
-        return
-    if not info.st_mode & 0o222:
-        raise BackendUnavailable(
-            f"{source} is read-only", hint="make it writable for its owner first", path=source
-        )
-    mine = os.fstat(descriptor)
-    if (mine.st_uid, mine.st_gid) != (info.st_uid, info.st_gid):
-        _tolerant(os.fchown, descriptor, info.st_uid, info.st_gid)
-    if mine.st_mode != info.st_mode:
-        _tolerant(os.fchmod, descriptor, stat.S_IMODE(info.st_mode))
-    if hasattr(os, "listxattr"):
-        _tolerant(_copy_extended, source, descriptor)
-
-
-def _copy_extended(source: str, descriptor: int) -> None:
-    for name in os.listxattr(source, follow_symlinks=False):
-        if name.startswith(("user.", "system.posix_acl")) and name != _MARK:
-            os.setxattr(descriptor, name, os.getxattr(source, name, follow_symlinks=False))
-
-
-def _tolerant(function: object, *arguments: object) -> None:
-    try:
-        function(*arguments)  # type: ignore[operator]
-    except OSError:
-        pass  # not ours to give away, or not known to this file system: content matters more
-
-
-def _mark(descriptor: int, version: str) -> None:
-    if hasattr(os, "setxattr"):
-        _tolerant(os.setxattr, descriptor, _MARK, version.encode())
 
 
 def _give_name(source: str, target: str) -> None:
@@ -460,7 +350,7 @@ def _give_name(source: str, target: str) -> None:
         if error.errno not in _CANNOT_LINK:
             raise
         # No links either (FAT, some network mounts): reserve the name, then rename over the empty file.
-        os.close(os.open(target, _TEMP, 0o666))
+        os.close(os.open(target, TEMP, 0o666))
         os.rename(source, target)
     else:
         os.unlink(source)
@@ -471,11 +361,3 @@ def _unlink(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         pass
-
-
-def _forget_after_fork() -> None:
-    for file in list(_written):
-        file.close()
-
-
-os.register_at_fork(after_in_child=_forget_after_fork)

@@ -19,7 +19,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from mdcoord.backends.markdown.fileio import FileIO, translated
+from mdcoord.backends.markdown.fileio import FileIO
+from mdcoord.backends.markdown.oserrors import translated
 from mdcoord.errors import BackendUnavailable, NotDurable
 
 UNPACKED: Final = 20

@@ -20,12 +20,13 @@ from datetime import UTC, datetime
 from itertools import chain, islice, takewhile
 from typing import Any, Final
 
-from mdcoord.backends.markdown.fileio import FileIO, translated
+from mdcoord.backends.markdown.fileio import FileIO
 from mdcoord.backends.markdown.logappend import ROUNDS, append_event, busy, extend_log
 from mdcoord.backends.markdown.logarchive import Archived, Archives
 from mdcoord.backends.markdown.logfile import LogFile
 from mdcoord.backends.markdown.logrotation import rotate_once
 from mdcoord.backends.markdown.logview import BEFORE, Cursor, LogView
+from mdcoord.backends.markdown.oserrors import translated
 from mdcoord.backends.values import Event
 from mdcoord.errors import InvalidName, NotFound, UsageError
 from mdcoord.formats import eventids, eventlog, loghead, logproblems

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from mdcoord.backends.markdown.fileio import translated
 from mdcoord.backends.markdown.logview import Cursor, make_event, viewing
+from mdcoord.backends.markdown.oserrors import translated
 from mdcoord.backends.values import Event
 from mdcoord.errors import BackendUnavailable
 from mdcoord.formats import eventids, eventlog, loghead

@@ -16,8 +16,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from mdcoord.backends.markdown.fileio import close_quietly, translated
-from mdcoord.backends.markdown.swap import READ
+from mdcoord.backends.markdown.descriptors import READ, close_quietly
+from mdcoord.backends.markdown.oserrors import translated
 from mdcoord.backends.values import Event
 from mdcoord.errors import BackendUnavailable, UsageError
 from mdcoord.formats import eventids, eventlog, loghead

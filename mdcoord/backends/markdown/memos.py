@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from mdcoord.backends.base import Revise
-from mdcoord.backends.markdown.fileio import FileIO, translated
-from mdcoord.backends.markdown.oserrors import unavailable
+from mdcoord.backends.markdown.fileio import FileIO
+from mdcoord.backends.markdown.oserrors import translated, unavailable
 from mdcoord.model import Value, normalise_name
 
 FOLDER: Final = "memos"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from types import TracebackType
 from typing import Final
 
 from mdcoord.errors import BackendUnavailable, NotDurable
@@ -28,6 +29,24 @@ def not_durable(path: str, error: OSError) -> NotDurable:
         path=path,
         errno=error.errno,
     )
+
+
+class translated:
+    """Turns the system's errors into ours, but for FileExistsError and FileNotFoundError."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError) and not isinstance(error, FileExistsError | FileNotFoundError):
+            raise unavailable(self._path, error) from error
 
 
 def _advice(number: int | None) -> str:

@@ -16,10 +16,11 @@ from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Gate, Revise
 from mdcoord.backends.markdown import flock
 from mdcoord.backends.markdown.catalog import Catalog
 from mdcoord.backends.markdown.copying import Copies
-from mdcoord.backends.markdown.fileio import FileIO, translated
+from mdcoord.backends.markdown.fileio import FileIO
 from mdcoord.backends.markdown.history import History, version_of
 from mdcoord.backends.markdown.home import HERE, Home, here, here_to_the_end
 from mdcoord.backends.markdown.memos import Memos
+from mdcoord.backends.markdown.oserrors import translated
 from mdcoord.backends.markdown.reader import Found, Reader, State, Together, nothing
 from mdcoord.backends.markdown.writer import Writer, noticing, require, taken
 from mdcoord.backends.naming import archive_name, archive_names, random_name

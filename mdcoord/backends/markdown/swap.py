@@ -12,13 +12,11 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from mdcoord.backends.markdown.descriptors import READ
 from mdcoord.backends.markdown.exchange import exchange
 from mdcoord.backends.markdown.oserrors import not_durable
 from mdcoord.backends.markdown.writers import has_writer, writer_of
 from mdcoord.errors import Busy, NotDurable
-
-READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-"""How files of a workspace are opened to be read: following no link, waiting for nobody."""
 
 _SAVING: Final = 2.0
 """Seconds to wait for a program that has a file open for writing."""

@@ -8,7 +8,7 @@ is told from the others by its change time, which programs cannot set.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -50,23 +50,21 @@ class LeftBehind:
 
         Those of archived events come along, and with `archived` those of archived documents.
         """
-        files = [path for path in self._documents() if not self._is_later(path)]
+        since = self._home.since()
+        files = [path for path in self._documents() if not _is_later(path, since)]
         files += self._archived(_PREFIXES if archived else ("events-",))
-        for path in files:
-            self._put_away(path)
+        self._put_away(files)
         return len(files)
 
     def clear(self) -> list[str]:
         """Make room for documents and logs; the names in the archive of those saved after the move."""
-        late = [self._put_away(path) for path in self.late()]
-        for path in (*self._documents(), *self._archived(("events-",))):
-            self._put_away(path)
+        late = self._put_away(self.late())
+        self._put_away([*self._documents(), *self._archived(("events-",))])
         return late
 
     def put_away(self, names: Iterable[str]) -> None:
         """Put documents of these names into the archive."""
-        for name in names:
-            self._put_away(self._root / f"{name}.md")
+        self._put_away([self._root / f"{name}.md" for name in names])
 
     def _archived(self, prefixes: tuple[str, ...]) -> list[Path]:
         files = sorted((self._root / "archive").glob("*.md"))
@@ -82,13 +80,9 @@ class LeftBehind:
     def _is_late(self, path: Path) -> bool:
         """Whether somebody saved it after the move; what a mirror writes there is in the workspace."""
         try:
-            return self._is_later(path) and not self._is_mirrored(path)
+            return _is_later(path, self._home.since()) and not self._is_mirrored(path)
         except FileNotFoundError:
             return False  # it was removed just now
-
-    def _is_later(self, path: Path) -> bool:
-        """Whether it was changed after the move."""
-        return os.stat(path, follow_symlinks=False).st_ctime_ns > self._home.since()
 
     def _is_mirrored(self, path: Path) -> bool:
         kind, _, name = path.stem.partition("-")
@@ -97,15 +91,26 @@ class LeftBehind:
         newest = EventLog(self._files, str(self._root)).last(name, 1)
         return bool(newest) and is_noted(Memos(self._files).get(PLACES, name), newest[0])
 
-    def _put_away(self, path: Path) -> str:
-        folder = self._root / "archive" / FOLDER
-        for made in (folder.parent, folder):
-            self._files.make_folder(str(made))
+    def _put_away(self, paths: Sequence[Path]) -> list[str]:
+        """Put files into the archive; their places there."""
+        if not paths:
+            return []
+        folder = os.path.join("archive", FOLDER)
+        for made in ("archive", folder):
+            self._files.make_folder(str(self._root / made))
+        return [self._moved(path, folder) for path in paths]
+
+    def _moved(self, path: Path, folder: str) -> str:
         for number in count():
-            target = folder / (f"{path.stem}.{number}.md" if number else path.name)
+            target = f"{folder}{os.sep}{f'{path.stem}.{number}.md' if number else path.name}"
             try:
-                self._files.move(str(path), str(target))
+                self._files.move(str(path), f"{self._root}{os.sep}{target}")
             except FileExistsError:
                 continue
-            return str(target.relative_to(self._root))
+            return target
         raise AssertionError  # count() does not end
+
+
+def _is_later(path: Path, since: int) -> bool:
+    """Whether it was changed after this moment."""
+    return os.stat(path, follow_symlinks=False).st_ctime_ns > since

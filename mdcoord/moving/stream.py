@@ -32,7 +32,7 @@ FORMAT: Final = "mdcoord/export/1"
 
 """The kinds that are documents."""
 
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 _quoted = json.encoder.encode_basestring
 
 

@@ -30,7 +30,8 @@ Fields = Mapping[str, Value] | None
 """The fields of a document; None for one that is not there, or cannot be read."""
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once: it costs as much
+# Made once, as that costs as much as using it; values are trees, so nobody need look for circles.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
 def dump(value: Value) -> str:
@@ -197,6 +198,8 @@ def alias_of(key: Key, fields: Fields) -> str | None:
     value = None if fields is None else fields.get(ID_FIELD[key.kind])
     if not isinstance(value, str | int) or isinstance(value, bool):
         return None
+    if value == key.id and not key.id.startswith(key.kind):
+        return None  # so it is nearly always
     try:
         name = Key.of(key.kind, str(value)).id
     except UsageError:

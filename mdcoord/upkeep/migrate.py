@@ -220,8 +220,8 @@ class Migration:
         self._target.keep(OWN, "from", lambda _: None)
         mode, said = self._target.name, self._config.mode
         if mode == "redis":
-            if not self._is_there():
-                self._home.remember(self._place)
+            if not self._is_there() and self._home.place() != self._place:
+                self._home.remember(self._place)  # from one server to another nobody has said so yet
             note_data(self._root, self._config, self._target.clock(Host()).boot)
         if mode != said and (mode, said) != (HERE, "auto"):
             ConfigFile(self._root).set("coordination.mode", mode)

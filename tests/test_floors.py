@@ -30,7 +30,7 @@ FLOORS = [
 ]
 """By the first part of a module's name."""
 
-CONTRACT = {"base", "values", "naming", "addresses"}
+CONTRACT = {"base", "values", "naming", "refusals", "addresses"}
 """The modules of `backends` that are no store, but what all of them keep to."""
 
 HEAVY = ["jinja2", "lark", "rich", "yaml", "click", "asyncio", "subprocess", "logging", "importlib.metadata"]

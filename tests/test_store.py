@@ -301,7 +301,7 @@ class TestLeftovers:
 
     @pytest.mark.parametrize(
         ("moment", "attempt"),
-        [((swap.Swap, "_displace"), 1), ((Writer, "_note"), 2)],
+        [((swap.Swap, "_displace"), 1), ((Writer, "note"), 2)],
         ids=["before", "after"],
     )
     def test_the_document_tells_whether_the_claim_of_a_killed_writer_counts(

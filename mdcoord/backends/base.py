@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 from mdcoord.backends.naming import names
+from mdcoord.backends.refusals import nothing
 from mdcoord.backends.values import Copy, Event, Listing, Unreadable
 from mdcoord.errors import AlreadyExists, NotFound, UsageError
 from mdcoord.host import Host
@@ -193,7 +194,7 @@ class Backend(ABC):
             raise NotFound(
                 f"several documents have the {field} {name}: {several}", hint="use the file's name"
             )
-        raise NotFound(f"there is no {key.kind} {name}", hint=f"list the {key.kind} documents", key=key.name)
+        raise nothing(key)
 
     def _named(self, key: Key) -> Sequence[Key]:
         """The documents whose id field says this name."""

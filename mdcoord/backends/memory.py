@@ -17,8 +17,9 @@ from typing import Any, Final
 
 from mdcoord.backends.base import DEFAULT_WAIT, Backend, Decide, Revise
 from mdcoord.backends.naming import archive_name, archive_names, random_name
+from mdcoord.backends.refusals import agree, no_channel, no_cursor, not_archived, nothing, taken
 from mdcoord.backends.values import Copy, Event, Listing, Unreadable
-from mdcoord.errors import AlreadyExists, Busy, Conflict, InvalidDocument, NotFound, UsageError
+from mdcoord.errors import Busy, InvalidDocument
 from mdcoord.formats.eventids import channel_name
 from mdcoord.formats.eventlog import render_event
 from mdcoord.formats.revise import Scribe
@@ -110,7 +111,7 @@ class MemoryBackend(Backend):
                 if key in self._documents:
                     if name is None:
                         continue
-                    raise _taken(key.name)
+                    raise taken(key.name)
                 return self._record(self._store(key, self._scribe.create(key, fields, body).text))
 
     def write(
@@ -147,12 +148,10 @@ class MemoryBackend(Backend):
     def restore(self, name: str) -> Record:
         stored = self._archive.get(name.removesuffix(".md"))
         if stored is None:
-            raise NotFound(f"there is no {name} in the archive", hint="list the archive's names")
+            raise not_archived(name)
         with self._locked(stored.key, DEFAULT_WAIT):
             if stored.key in self._documents:
-                raise AlreadyExists(
-                    f"there is a {stored.key.name} already", hint="archive or rename that one"
-                )
+                raise taken(stored.key.name)
             with self._guard:
                 self._documents[stored.key] = self._archive.pop(name.removesuffix(".md"))
             return self._record(stored)
@@ -193,7 +192,7 @@ class MemoryBackend(Backend):
                 self._expected(key, expect)
                 self._scribe.open(key, copy.text, key.name)
             elif key in self._documents:
-                raise _taken(key.name)
+                raise taken(key.name)
             stored = self._store(key, copy.text)
             if copy.lease is not None:
                 self._set_lease(key, copy.lease)
@@ -203,7 +202,7 @@ class MemoryBackend(Backend):
         name = archive_name(key, copy.archived)
         with self._guard:
             if name in self._archive:
-                raise _taken(name)
+                raise taken(name)
             self._archive[name] = _stored(key, copy.text)
         if copy.lease is not None:
             self._set_lease(key, copy.lease)
@@ -310,18 +309,11 @@ class MemoryBackend(Backend):
         try:
             return self._documents[key]
         except KeyError:
-            raise NotFound(
-                f"there is no {key.kind} {key.id}", hint=f"list the {key.kind} documents", key=key.name
-            ) from None
+            raise nothing(key) from None
 
     def _expected(self, key: Key, expect: Expect) -> _Stored:
         stored = self._stored(key)
-        if expect is ABSENT:
-            raise AlreadyExists(f"there is a {key.name} already", hint="expect its version", key=key.name)
-        if expect not in (ANY, stored.version):
-            raise Conflict(
-                f"{key.name} was changed by somebody else", hint="read it again and decide anew", key=key.name
-            )
+        agree(key, stored.version, expect)
         return stored
 
     def _store(self, key: Key, text: str) -> _Stored:
@@ -348,16 +340,13 @@ class MemoryBackend(Backend):
         try:
             return self._channels[name]
         except KeyError:
-            raise NotFound(f"there is no channel {name}", hint="list the channels", channel=name) from None
+            raise no_channel(name) from None
 
     def _position(self, channel: str, cursor: str) -> int:
         name, _, number = cursor.rpartition(":")
         known = len(self._channel(channel).events)
         if name != channel_name(channel) or not number.isdecimal() or int(number) > known:
-            raise UsageError(
-                f"{cursor[:80]!r} is no cursor of channel {channel}",
-                hint="use a cursor as an event carries it",
-            )
+            raise no_cursor(channel, cursor)
         return int(number)
 
 
@@ -369,9 +358,3 @@ def _memo_key(topic: str, name: str) -> Key:
 def _stored(key: Key, text: str) -> _Stored:
     version = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return _Stored(key, text, version)
-
-
-def _taken(name: str) -> AlreadyExists:
-    return AlreadyExists(
-        f"there is a {name} already", hint="choose another name, or update that one", key=name
-    )

@@ -27,6 +27,7 @@ from mdcoord.backends.markdown.logfile import LogFile
 from mdcoord.backends.markdown.logrotation import rotate_once
 from mdcoord.backends.markdown.logview import BEFORE, Cursor, LogView
 from mdcoord.backends.markdown.oserrors import translated
+from mdcoord.backends.refusals import no_channel
 from mdcoord.backends.values import Event
 from mdcoord.errors import InvalidName, NotFound, UsageError
 from mdcoord.formats import eventids, eventlog, loghead, logproblems
@@ -139,8 +140,7 @@ class EventLog:
     def _require(self, channel: str) -> None:
         path = self._file(channel).path
         if not os.path.lexists(path) and not self._files.await_file(path):
-            hint = "publishing to a channel makes it"
-            raise NotFound(f"there is no channel {channel!r}", hint=hint, path=path)
+            raise no_channel(channel, path)
 
     # ---------------------------------------------------------------- appending
 

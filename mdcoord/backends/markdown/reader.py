@@ -16,7 +16,8 @@ from typing import Any, Final, NamedTuple
 
 from mdcoord.backends.markdown.fileio import FileIO
 from mdcoord.backends.markdown.history import History, Past, version_of
-from mdcoord.errors import Conflict, InvalidDocument, NotFound
+from mdcoord.backends.refusals import nothing
+from mdcoord.errors import Conflict, InvalidDocument
 from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Draft, Scribe
 from mdcoord.model import ANY, Key, Record
@@ -267,13 +268,6 @@ class Reader:
         known = self.state(key).version
         if known is None or not self._files.await_file(self.path(key)):
             raise nothing(key, self.path(key))
-
-
-def nothing(key: Key, path: str) -> NotFound:
-    """The error for a document that is not there."""
-    return NotFound(
-        f"there is no {key}", hint=f"see what there is with `mdcoord query {key.kind}`", path=path
-    )
 
 
 def _young(path: str) -> bool:

@@ -21,16 +21,16 @@ from mdcoord.backends.markdown.history import History, version_of
 from mdcoord.backends.markdown.home import HERE, Home, here, here_to_the_end
 from mdcoord.backends.markdown.memos import Memos
 from mdcoord.backends.markdown.oserrors import translated
-from mdcoord.backends.markdown.reader import Found, Reader, State, Together, nothing
-from mdcoord.backends.markdown.writer import Writer, noticing, require, taken
-from mdcoord.backends.naming import archive_name, archive_names, random_name
+from mdcoord.backends.markdown.reader import Found, Reader, State, Together
+from mdcoord.backends.markdown.writer import Writer, noticing
+from mdcoord.backends.naming import archive_name, archive_names, names, random_name
+from mdcoord.backends.refusals import agree, not_archived, taken
 from mdcoord.backends.values import Copy, Event, Listing, Unreadable
 from mdcoord.errors import (
     AlreadyExists,
     BackendUnavailable,
     InvalidDocument,
     NotDurable,
-    NotFound,
 )
 from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Scribe
@@ -180,7 +180,7 @@ class MarkdownBackend(Backend):
         self._prepare()
         with self._files.lock(key.name) as lock:
             found = self._writer.settled(key, lock)
-            require(found.record(key, self._reader.path(key)), expect)
+            agree(key, found.version, expect, self._reader.path(key))
             problem = noticing(partial(self._files.remove, self._reader.path(key)))
             self._writer.forget(key, found.state.lease, lock)
         if problem:
@@ -222,7 +222,7 @@ class MarkdownBackend(Backend):
                 state = State.parse(lock.load())
                 problem = noticing(partial(self._files.move, source, path))
             except FileExistsError:
-                raise taken(key, self._reader.path(key)) from None
+                raise taken(key.name, self._reader.path(key)) from None
             except FileNotFoundError:
                 raise not_archived(name, source) from None
         if problem:
@@ -349,22 +349,10 @@ class MarkdownBackend(Backend):
         return self._reader.attempt(key)
 
     @here
-    def _by_id_field(self, key: Key, name: str) -> Key:
-        field = ID_FIELD[key.kind]
-        hits = [
-            record.key
-            for record in self.list(key.kind, max_age=1.0).records
-            if str(record.fields.get(field, "")).lower().removeprefix(key.kind + "-") == key.id
-            and self.exists(record.key)
-        ]
-        if len(hits) == 1:
-            return hits[0]
-        if hits:
-            raise NotFound(
-                f"{name!r} is the {field} of several documents: " + ", ".join(map(str, hits)),
-                hint="use the file's name",
-            )
-        raise nothing(key, self._reader.path(key))
+    def _named(self, key: Key) -> Sequence[Key]:
+        field, records = ID_FIELD[key.kind], self.list(key.kind, max_age=1.0).records
+        found = (record.key for record in records if names(record.fields.get(field), key))
+        return [other for other in found if self.exists(other)]
 
     # -- events ------------------------------------------------------------------------------------------
 
@@ -433,13 +421,6 @@ class MarkdownBackend(Backend):
         if not self._prepared:
             self._files.prepare()
             self._prepared = True
-
-
-def not_archived(name: str, path: str) -> NotFound:
-    """The error for what is not in the archive."""
-    return NotFound(
-        f"there is no {name} in the archive", hint="see what is there with `mdcoord archive list`", path=path
-    )
 
 
 def _key_of(name: str) -> Key | None:

@@ -17,10 +17,11 @@ from mdcoord.backends.markdown.flock import Lock
 from mdcoord.backends.markdown.history import History, Past, version_of
 from mdcoord.backends.markdown.reader import Found, Reader, State
 from mdcoord.backends.markdown.swap import Leftover
-from mdcoord.errors import AlreadyExists, BackendUnavailable, Busy, Conflict, InvalidDocument, NotDurable
+from mdcoord.backends.refusals import agree, taken
+from mdcoord.errors import BackendUnavailable, Busy, InvalidDocument, NotDurable
 from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Draft, Scribe
-from mdcoord.model import ABSENT, ANY, KEEP, Expect, Key, Record
+from mdcoord.model import KEEP, Expect, Key, Record
 from mdcoord.rules.leases import Lease
 
 _ROUNDS: Final = 20
@@ -55,11 +56,11 @@ class Writer:
         """
         path, version = self._reader.path(key), version_of(data)
         if os.path.lexists(path):
-            raise taken(key, path)
+            raise taken(key.name, path)
         state = State(version, lease or State.parse(lock.load()).lease)
         self._history.remember(key.name, data)
         problem = self._make(path, data, version, key)
-        self._note(lock, state.line(), key)
+        self.note(lock, state.line(), key)
         return state, problem
 
     def put_archived(
@@ -70,10 +71,10 @@ class Writer:
         Raises AlreadyExists.
         """
         if os.path.lexists(path):
-            raise taken(key, path)
+            raise taken(key.name, path)
         problem = self._make(path, data, "", key)
         if lease:
-            self._note(lock, State.parse(lock.load())._replace(lease=lease).line(), key)
+            self.note(lock, State.parse(lock.load())._replace(lease=lease).line(), key)
         return problem
 
     def replace(self, key: Key, text: str, lease: Lease | None, expect: Expect, lock: Lock) -> str:
@@ -94,7 +95,7 @@ class Writer:
     def _adopt(self, key: Key, found: Found, lease: Lease | None, lock: Lock) -> Record:
         self._history.remember(key.name, found.raw)
         state = State(found.version, lease)
-        self._note(lock, state.line(), key)
+        self.note(lock, state.line(), key)
         return found._replace(state=state).record(key, self._reader.path(key))
 
     def write(self, key: Key, decide: Decide, expect: Expect, lock: Lock) -> Record:
@@ -133,7 +134,7 @@ class Writer:
 
         The high-water mark of attempts stays: a task of the same name never hands out a number again.
         """
-        self._note(lock, State(None, lease).line(), key)
+        self.note(lock, State(None, lease).line(), key)
         self._history.forget(key.name)
 
     def temporaries(self, key: Key) -> list[str]:
@@ -155,13 +156,13 @@ class Writer:
             except Leftover as leftover:
                 self.put_aside(str(leftover), key)
             except FileExistsError:
-                raise taken(key, path) from None
+                raise taken(key.name, path) from None
             except NotDurable as problem:
                 return problem
             else:
                 return None
 
-    def _note(self, lock: Lock, line: bytes, key: Key) -> None:
+    def note(self, lock: Lock, line: bytes, key: Key) -> None:
         """Store the state of a document that was written or removed just now."""
         try:
             lock.store(line)
@@ -193,7 +194,7 @@ class Writer:
         except FileNotFoundError:
             self._reader.require_coming(key)
             raise _Again from None
-        require(found.record(key, self._reader.path(key)), expect)
+        agree(key, found.version, expect, self._reader.path(key))
         return found
 
     def _commit(
@@ -227,7 +228,7 @@ class Writer:
             raise _Again from None
         except NotDurable as error:
             problem = error
-        self._note(lock, line, key)
+        self.note(lock, line, key)
         if problem:
             raise problem
         return Found(data, version, draft, state).record(key, path)
@@ -295,22 +296,3 @@ def noticing(step: Callable[[], object]) -> NotDurable | None:
     except NotDurable as problem:
         return problem
     return None
-
-
-def require(record: Record, expect: Expect) -> None:
-    """Raise Conflict unless a record is in the version that a write relies on."""
-    if expect is ABSENT:
-        raise Conflict(f"{record.key} exists", hint="read it and decide anew", path=record.path)
-    if expect is not ANY and expect != record.version:
-        raise Conflict(
-            f"{record.key} changed since it was read",
-            hint="read it again and decide anew",
-            path=record.path,
-            expected=expect,
-            found=record.version,
-        )
-
-
-def taken(key: Key, path: str) -> AlreadyExists:
-    """The error for a name that a document has already."""
-    return AlreadyExists(f"there is already a {key}", hint="choose another id, or change that one", path=path)

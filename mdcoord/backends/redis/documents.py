@@ -12,11 +12,12 @@ from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Link
 from mdcoord.backends.redis.recent import Raw
 from mdcoord.backends.redis.sight import Fields, Sight, dump
+from mdcoord.backends.refusals import nothing
 from mdcoord.backends.values import Copy
-from mdcoord.errors import AlreadyExists, Conflict, InvalidDocument, NotFound
+from mdcoord.errors import InvalidDocument
 from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Draft, Scribe
-from mdcoord.model import ABSENT, ANY, KEEP, Change, Expect, Key, Record, Value
+from mdcoord.model import KEEP, Change, Key, Record, Value
 from mdcoord.rules.leases import Lease
 
 PAGE: Final = 200
@@ -218,28 +219,13 @@ def _words(text: bytes) -> str:
 def there(key: Key, text: bytes | None) -> bytes:
     """The text of a document that is there. Raises NotFound."""
     if text is None:
-        raise NotFound(
-            f"there is no {key.kind} {key.id}", hint=f"list the {key.kind} documents", key=key.name
-        )
+        raise nothing(key)
     return text
 
 
-def taken(name: str) -> AlreadyExists:
-    """The error for a name that is not free."""
-    return AlreadyExists(
-        f"there is a {name} already", hint="choose another name, or update that one", key=name
-    )
-
-
-def agree(key: Key, text: bytes | None, expect: Expect) -> None:
-    """Raise NotFound, AlreadyExists or Conflict when a document is not what a write relies on."""
-    version = digest(there(key, text))
-    if expect is ABSENT:
-        raise taken(key.name)
-    if expect not in (ANY, version):
-        raise Conflict(
-            f"{key.name} was changed by somebody else", hint="read it again and decide anew", key=key.name
-        )
+def version(key: Key, text: bytes | None) -> str:
+    """The version of a document that is there. Raises NotFound."""
+    return digest(there(key, text))
 
 
 def lease_of(key: Key, text: bytes | None) -> Lease | None:

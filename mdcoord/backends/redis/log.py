@@ -15,8 +15,8 @@ from mdcoord.backends.redis.commits import Step, commit, in_pages
 from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Link, Script
 from mdcoord.backends.redis.sight import dump
+from mdcoord.backends.refusals import no_channel, no_cursor
 from mdcoord.backends.values import Event
-from mdcoord.errors import NotFound, UsageError
 from mdcoord.formats.eventids import channel_name, identity_of
 from mdcoord.formats.eventlog import render_event
 
@@ -88,7 +88,7 @@ class EventLog:
         if id == START:
             total, begin, page = self._page(channel, number, count)
             if number > total:
-                raise _no_cursor(channel, cursor)
+                raise no_cursor(channel, cursor)
             return total, begin, page
         if id == BEFORE:
             return self._page(channel, 0, count)  # which place that was is not known any more
@@ -97,7 +97,7 @@ class EventLog:
             return total, begin + 1, page[1:]
         found = self._search(channel, id)
         if not found:
-            raise _no_cursor(channel, cursor)
+            raise no_cursor(channel, cursor)
         return self._page(channel, found, count)
 
     def _search(self, channel: str, id: str) -> int:
@@ -134,7 +134,7 @@ class EventLog:
         while True:
             (count,) = self._link.run(_ROTATE, self._places(channel), [channel, keep, PAGE])
             if count < 0:
-                raise _no_channel(channel)
+                raise no_channel(channel)
             moved += count
             if count < PAGE:
                 return moved
@@ -149,7 +149,7 @@ class EventLog:
     def _page(self, channel: str, after: int | str, limit: int) -> tuple[int, int, list[bytes]]:
         total, begin, page = self._link.run(_TAIL, self._places(channel), [channel, after, limit])
         if total < 0:
-            raise _no_channel(channel)
+            raise no_channel(channel)
         return total, begin, page
 
     def _places(self, channel: str) -> list[str]:
@@ -176,15 +176,5 @@ def _parsed(channel: str, cursor: str) -> tuple[int, str]:
     name, _, rest = cursor.partition(":")
     number, _, id = rest.partition(":")
     if name != channel or not (number.isascii() and number.isdecimal()) or len(number) > 18 or not id:
-        raise _no_cursor(channel, cursor)
+        raise no_cursor(channel, cursor)
     return int(number), id
-
-
-def _no_cursor(channel: str, cursor: str) -> UsageError:
-    return UsageError(
-        f"{cursor[:80]!r} is no cursor of channel {channel}", hint="use a cursor as an event carries it"
-    )
-
-
-def _no_channel(channel: str) -> NotFound:
-    return NotFound(f"there is no channel {channel}", hint="list the channels", channel=channel)

@@ -28,7 +28,7 @@ from mdcoord.backends.redis.commits import (
     digest,
     same_text,
 )
-from mdcoord.backends.redis.documents import Documents, agree, lease_of, packed, taken, there, unpacked
+from mdcoord.backends.redis.documents import Documents, lease_of, packed, there, unpacked, version
 from mdcoord.backends.redis.gate import Gate
 from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Link
@@ -39,8 +39,8 @@ from mdcoord.backends.redis.recent import Raw, Recent
 from mdcoord.backends.redis.shelf import RedisShelf
 from mdcoord.backends.redis.sight import Sight
 from mdcoord.backends.redis.turns import Race, Turns
+from mdcoord.backends.refusals import agree, not_archived, taken
 from mdcoord.backends.values import Copy, Event, Listing, Unreadable
-from mdcoord.errors import NotFound
 from mdcoord.formats.document import decode
 from mdcoord.formats.eventids import channel_name
 from mdcoord.formats.revise import Scribe
@@ -149,7 +149,7 @@ class RedisBackend(Backend):
             race, raw = Race(self._turns, key.name, wait), self._documents.look(key)
             while True:
                 found = self._documents.found(key, raw)
-                agree(key, raw[0], expect)
+                agree(key, version(key, raw[0]), expect)
                 wanted = decide(found.record)
                 if wanted is None:
                     return found.record
@@ -165,7 +165,7 @@ class RedisBackend(Backend):
         """Write to a document as it was known last; None when that is to be done on what is there now."""
         try:
             found = self._documents.found(key, known)
-            agree(key, known[0], expect)
+            agree(key, version(key, known[0]), expect)
             wanted = decide(found.record)
             if wanted is None:
                 return found.record if self._documents.look(key) == known else None
@@ -181,7 +181,7 @@ class RedisBackend(Backend):
         with self._turns.taken(key.name, DEFAULT_WAIT):
             race, raw = Race(self._turns, key.name, DEFAULT_WAIT), self._documents.look(key)
             while True:
-                agree(key, raw[0], expect)
+                agree(key, version(key, raw[0]), expect)
                 done, (text, lease) = self._commit(self._documents.removal(key, raw))
                 if done:
                     return
@@ -214,7 +214,7 @@ class RedisBackend(Backend):
         name = normalise_name(name.removesuffix(".md"))
         stored = self._link.call("HGET", self._keys.archive, name)
         if stored is None:
-            raise _not_archived(name)
+            raise not_archived(name)
         key, text = unpacked(stored)
         step = self._documents.arrival(Copy(key, decode(text, where=name)))
         step.guard(ANYTHING, "HGET", self._keys.document(key), "lease")
@@ -222,7 +222,7 @@ class RedisBackend(Backend):
         step.do("HDEL", self._keys.archive, name)
         done, (other, lease, _) = self._commit(step)
         if not done:
-            raise taken(key.name) if other is not None else _not_archived(name)
+            raise taken(key.name) if other is not None else not_archived(name)
         return self._documents.found(key, (text, lease)).record
 
     def archived(self) -> Sequence[str]:
@@ -253,7 +253,7 @@ class RedisBackend(Backend):
             race = Race(self._turns, key.name, DEFAULT_WAIT)
             while True:
                 raw = self._documents.look(key)
-                agree(key, raw[0], expect)
+                agree(key, version(key, raw[0]), expect)
                 step = self._documents.replacement(self._documents.found(key, raw), copy)
                 if self._commit(step)[0]:
                     return digest(copy.text.encode())
@@ -336,9 +336,3 @@ class RedisBackend(Backend):
         if step.key and (not done or step.index == "drop"):
             self._recent.forget(step.key)
         return done, found
-
-
-def _not_archived(name: str) -> NotFound:
-    return NotFound(
-        f"there is no {name} in the archive", hint="see what is there with `mdcoord archive list`"
-    )

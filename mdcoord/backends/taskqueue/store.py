@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import count
 from math import inf
 from typing import Any, Final, TypeVar
 
@@ -20,14 +19,14 @@ from mdcoord.backends.markdown.flock import Lock
 from mdcoord.backends.markdown.history import version_of
 from mdcoord.backends.markdown.home import here, here_to_the_end
 from mdcoord.backends.markdown.reader import State
-from mdcoord.backends.markdown.store import MarkdownBackend, not_archived
-from mdcoord.backends.markdown.writer import require, taken
-from mdcoord.backends.naming import random_name
+from mdcoord.backends.markdown.store import MarkdownBackend
+from mdcoord.backends.naming import archive_names, random_name
+from mdcoord.backends.refusals import agree, not_archived, taken
 from mdcoord.backends.taskqueue.entry import Entry, Wanted, wanted_for
 from mdcoord.backends.taskqueue.queue import Queue
 from mdcoord.backends.taskqueue.tasks import Changed, Tasks, record_of
 from mdcoord.backends.values import Copy, Listing, Unreadable
-from mdcoord.errors import AlreadyExists, BackendUnavailable, Busy, InvalidDocument, NotDurable
+from mdcoord.errors import AlreadyExists, Busy, InvalidDocument
 from mdcoord.formats.document import decode
 from mdcoord.model import ABSENT, ANY, KEEP, Change, Expect, Key, Record, Value, normalise_name
 from mdcoord.rules.leases import Lease
@@ -216,7 +215,7 @@ class TaskQueueBackend(MarkdownBackend):
         """The task in the version that a write relies on. Raises NotFound, Conflict, InvalidDocument."""
         entry = self._tasks.require(key)
         record = record_of(key, self._tasks.draft(entry), State.parse(lock.load()).lease)
-        require(record, expect)
+        agree(key, record.version, expect)
         return entry, record
 
     def _write(self, key: Key, decide: Decide, expect: Expect, lock: Lock) -> Record:
@@ -237,21 +236,14 @@ class TaskQueueBackend(MarkdownBackend):
         try:
             return self._put(wanted, None, lease, lock)
         except Changed:
-            raise taken(wanted.key, self.queue.file) from None
+            raise taken(wanted.key.name, self.queue.file) from None
 
     def _put(self, wanted: Wanted, before: Entry | None, lease: Lease | None, lock: Lock) -> str:
         """Write the document and its lease, and return its version."""
         self._tasks.put(wanted, before)
         self._written()
         version = version_of(wanted.text.encode())
-        try:
-            lock.store(State(version, lease).line())
-        except BackendUnavailable as error:
-            raise NotDurable(
-                f"{wanted.key} is written, but its lease is not: {error.message}",
-                hint="look at the document before you go on",
-                path=lock.path,
-            ) from error
+        self._writer.note(lock, State(version, lease).line(), wanted.key)
         return version
 
     def _remove(self, entry: Entry) -> None:
@@ -273,8 +265,7 @@ class TaskQueueBackend(MarkdownBackend):
 
     def _archived_copy(self, key: Key, text: str, lock: Lock) -> str:
         folder = self._archive_folder(make=True)
-        for number in count():
-            name = f"{key.name}.{number}" if number else key.name
+        for name in archive_names(key):
             try:
                 path = os.path.join(folder, name + ".md")
                 problem = self._writer.put_archived(path, text.encode(), None, key, lock)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from mdcoord.backends.markdown.history import version_of
+from mdcoord.backends.refusals import nothing
 from mdcoord.backends.taskqueue.entry import (
     DONE,
     Entry,
@@ -22,7 +23,7 @@ from mdcoord.backends.taskqueue.entry import (
 from mdcoord.backends.taskqueue.process import Died
 from mdcoord.backends.taskqueue.queue import TRIES, Project, Queue, Task
 from mdcoord.backends.values import Listing, Unreadable
-from mdcoord.errors import InvalidDocument, NotFound
+from mdcoord.errors import InvalidDocument
 from mdcoord.formats.revise import Draft, Scribe
 from mdcoord.model import Key, Record
 from mdcoord.rules.leases import Lease
@@ -81,7 +82,7 @@ class Tasks:
         """The task. Raises NotFound."""
         entry = self.entry(key)
         if entry is None:
-            raise NotFound(f"there is no {key}", hint=f"see what there is with `mdcoord query {key.kind}`")
+            raise nothing(key)
         return entry
 
     def draft(self, entry: Entry) -> Draft:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from itertools import takewhile
-from typing import Final, Protocol
+from typing import Protocol
 
 from mdcoord.backends.base import Backend
 from mdcoord.backends.values import Event
-from mdcoord.errors import NotFound
 from mdcoord.formats.eventids import identity_of
+from mdcoord.moving.channels import BATCH, history_of
 from mdcoord.moving.prints import name_of, print_of
 from mdcoord.moving.stream import Place, Published
-
-_BATCH: Final = 500
-"""How many events are added in one step."""
 
 Fate = tuple[str, str, str]
 """The kind and the name of a record, and what became of it: new, same, different or lost."""
@@ -47,7 +44,7 @@ class ChannelImport:
         self._missing = name not in backend.channels()
         self._known: Counter[bytes] = Counter()
         self._taken: set[str] = set()
-        for event in () if self._missing else self._history():
+        for event in history_of(backend, name):
             self._known[print_of(event)] += 1
             self._taken.add(name_of(event))
         self._wanted: Counter[bytes] = Counter()
@@ -68,7 +65,7 @@ class ChannelImport:
         else:
             self._fates["new"] += 1
             self._batch.append(event)
-            if len(self._batch) >= _BATCH:
+            if len(self._batch) >= BATCH:
                 self._flush()
         self._wanted[mark] += 1
         if published.archived:
@@ -104,7 +101,7 @@ class ChannelImport:
             return
         archived = Counter(self._archived)
         old = 0
-        log = self._history()
+        log = history_of(self._backend, self.name)
         for event in takewhile(lambda event: event.cursor != oldest.cursor, log):
             archived[print_of(event)] -= 1
         marks = [print_of(oldest), *map(print_of, log)]
@@ -124,7 +121,7 @@ class ChannelImport:
         missing = Counter(self._wanted)
         cursors: dict[str, str] = {}
         cursor = end = self._origin
-        for event in self._history():
+        for event in history_of(self._backend, self.name):
             mark = print_of(event)
             if name_of(event) in awaited:
                 cursors.setdefault(event.id, cursor)
@@ -144,9 +141,3 @@ class ChannelImport:
             cursor = cursors.get(following) or cursors.get(identity_of(following), self._origin)
             self._places.note(place.channel, place.consumer, cursor, place.updated_at)
         return ("consumer", place.consumer, "new")
-
-    def _history(self) -> Iterator[Event]:
-        try:
-            yield from self._backend.history(self.name)
-        except NotFound:
-            return

@@ -16,6 +16,7 @@ from mdcoord.backends.values import Event
 from mdcoord.errors import UsageError
 from mdcoord.formats.eventids import is_hand_id
 from mdcoord.model import Value
+from mdcoord.moving.channels import rotate_alike
 from mdcoord.moving.prints import name_of
 
 PLACES: Final = "mirror-log"
@@ -86,7 +87,7 @@ class MirroredLog:
         """Archive in the copy what was archived in the workspace since."""
         start = self._source.start(self._name)
         if start != self._start:
-            self._folder.rotate(self._name, sum(1 for _ in self._source.tail(self._name)))
+            rotate_alike(self._source, self._folder, self._name)
             self._start = start
 
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from itertools import islice
-from typing import Final
 
 from mdcoord.backends.base import Backend
 from mdcoord.backends.values import Event
 from mdcoord.errors import AlreadyExists
 from mdcoord.formats.eventids import is_hand_id
+from mdcoord.moving.channels import BATCH, history_of, rotate_alike
 from mdcoord.moving.prints import exact_print_of, said
-
-BATCH: Final = 1000
-"""How many events are handed over at once."""
 
 
 class ChannelTransfer:
@@ -39,7 +36,8 @@ class ChannelTransfer:
         fresh = self._not_there(events) if first else events
         self._begun = True
         while page := list(islice(fresh, BATCH)):
-            self._add(page)
+            self._target.extend(self.name, page)
+            self._pulse()
             if not first:
                 self._fresh += page
                 for event in page:
@@ -78,7 +76,7 @@ class ChannelTransfer:
         return iter(events)
 
     def _not_there(self, events: Iterable[Event]) -> Iterator[Event]:
-        known = self._target.history(self.name) if self.name in self._target.channels() else iter(())
+        known = history_of(self._target, self.name)
         for event in events:
             self._pass(event)
             there = next(known, None)
@@ -94,15 +92,10 @@ class ChannelTransfer:
         self._cursor = event.cursor
         self._sum.update(exact_print_of(event))
 
-    def _add(self, events: list[Event]) -> None:
-        self._target.extend(self.name, events)
-        self._pulse()
-
     def _rotate(self) -> None:
-        """Archive in the target what is archived in the source."""
         log = f"events-{self.name}"
         if any(name == log or name.startswith(f"{log}-") for name in self._source.archived()):
-            self._target.rotate(self.name, sum(1 for _ in self._source.tail(self.name)))
+            rotate_alike(self._source, self._target, self.name)
 
     def _other(self) -> AlreadyExists:
         return AlreadyExists(

@@ -28,6 +28,9 @@ from mdcoord.errors import BackendUnavailable, Busy
 HERE: Final = "markdown"
 """The place of a workspace that lives in its files."""
 
+MOMENT: Final = 0.2
+"""Seconds in which the forks of a process that was killed let go of its lock."""
+
 Sign = tuple[int, int, int] | None
 """Time of change, inode and size of the file; None: there is none."""
 
@@ -82,11 +85,11 @@ class Home:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Be the only one who moves or mirrors the workspace, from the first copy on. Raises Busy at once."""
+        """Be the only one who moves or mirrors the workspace, from the first copy on. Raises Busy."""
         self._files.prepare()
         with ExitStack() as stack:
             try:
-                stack.enter_context(Lock(os.path.join(self._files.state, "migration.lock"), "home", 0))
+                stack.enter_context(Lock(os.path.join(self._files.state, "migration.lock"), "home", MOMENT))
             except Busy:
                 raise Busy(
                     "another process moves or mirrors this workspace",

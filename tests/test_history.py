@@ -159,3 +159,14 @@ def test_a_save_that_was_remembered_again_later_counts_as_no_version() -> None:
     assert not past.contains(b"mine", b"other", 0)
     assert past.contains(b"mine", b"united", 0)
     assert not past.contains(b"mine", b"next", 0)
+
+
+def test_a_save_stays_one_when_what_was_to_unite_it_says_the_same() -> None:
+    past = past_of("old", "save", "save", saved=(1,))
+    assert not past.contains(b"save", b"old", 0)
+    assert past.contains(b"save", b"new", 2)
+
+
+def test_a_version_that_is_remembered_again_has_its_saves_still() -> None:
+    past = past_of("old", "save", "new", "new", saved=(1,))
+    assert past.contains(b"save", b"new", 3)

@@ -181,7 +181,7 @@ def test_killed_after_the_save_was_taken(
 
     mirror = opened(source, folder)
     with monkeypatch.context() as patch:
-        patch.setattr(MarkdownBackend, "put", killed)
+        patch.setattr(MarkdownBackend, "follow", killed)
         with pytest.raises(KeyboardInterrupt):
             mirror.round()
     source.write(ONE, Change(set={("n",): 1}))
@@ -189,6 +189,59 @@ def test_killed_after_the_save_was_taken(
     text = source.text(ONE)
     assert [text.count(words) for words in ("set aside", "Yours.", "> Theirs.")] == [2, 1, 1]
     assert source.read(ONE).fields["n"] == 1
+    assert_same(source, folder)
+
+
+def leave_swapped_out(folder: Path, key: Key, text: str) -> None:
+    """What a mirror leaves that is killed when it had caught this save."""
+    store = MarkdownBackend(folder, durability="none")
+    Path(store._files.temporary(str(path(folder, key)))).write_text(text)
+
+
+def test_killed_when_a_save_was_swapped_out(source: Backend, folder: Path) -> None:
+    source.create("task", {"title": "One", "n": 0}, name="one", body="Mine.\n")
+    settle(opened(source, folder))
+    saved = path(folder, ONE).read_text().replace("title: One", "title: Hand").replace("Mine.", "Yours.")
+    for number in (1, 2):
+        source.write(ONE, Change(set={("n",): number}))
+        settle(opened(source, folder))
+    leave_swapped_out(folder, ONE, saved)
+    source.write(ONE, Change(set={("n",): 3}))
+    done = settle(opened(source, folder))
+    assert (done.taken, done.conflicts, done.left) == (["task-one"], {}, {})
+    assert (source.read(ONE).fields["title"], source.read(ONE).fields["n"]) == ("Hand", 3)
+    assert "Yours." in source.text(ONE)
+    assert_same(source, folder)
+    assert not settle(opened(source, folder))
+
+
+def test_of_two_saves_that_wait_the_later_one_counts(source: Backend, folder: Path) -> None:
+    source.create("task", {"title": "One"}, name="one", body="Mine.\n")
+    settle(opened(source, folder))
+    text = path(folder, ONE).read_text()
+    leave_swapped_out(folder, ONE, text.replace("title: One", "title: Earlier"))
+    os.utime(next(folder.glob(".mdc-*")), (1, 1))
+    rename_save(path(folder, ONE), text.replace("title: One", "title: Later"))
+    settle(opened(source, folder))
+    assert source.read(ONE).fields["title"] == "Later"
+    assert 'set aside "Earlier"' in source.text(ONE)
+    assert_same(source, folder)
+
+
+def test_what_was_swapped_out_waits_until_its_document_is_mended(source: Backend, folder: Path) -> None:
+    for key in (ONE, TWO):
+        source.create("task", {}, name=key.id, body="Mine.\n")
+    mirror = opened(source, folder)
+    settle(mirror)
+    texts = {key: path(folder, key).read_text() for key in (ONE, TWO)}
+    for key, text in texts.items():
+        leave_swapped_out(folder, key, text.replace("Mine.", "Yours."))
+    save_in_place(path(folder, ONE), BROKEN)
+    os.utime(path(folder, ONE), (1, 1))
+    assert settle(mirror).taken == ["task-two"]
+    save_in_place(path(folder, ONE), texts[ONE])
+    assert settle(mirror).taken == ["task-one"]
+    assert "Yours." in source.text(ONE)
     assert_same(source, folder)
 
 

@@ -4,9 +4,8 @@ The workspace is the truth. One round brings into the folder what has changed in
 workspace what people have saved in the folder: by compare-and-set against the version that it was merged
 with, so that neither side's work is lost. The folder is an ordinary Markdown store: it knows what was
 written into it last and what stale buffers were made from, and merges as it always does. Every step may be
-the last one of a process that is killed; the next round goes on from what it finds. One gap is known: a save
-that a killed mirror had just swapped out is merged into the file by the store, whose own text it is then, so
-that the workspace's older value can win. It stays in the folder's history (`.state/history`).
+the last one of a process that is killed; the next round goes on from what it finds. What the store itself
+merges, of saves that were caught in a swap, is still people's: it knows what it was told to write before.
 
 Nothing is removed: a document that is gone from the workspace goes to the folder's archive, so that the copy
 is of use also when a server has lost everything; a file that is gone from the folder is put there again.
@@ -109,8 +108,9 @@ class Mirror:
         self._round, before = Round(), self._left
         self.settled, self._left, self._last_texts = True, {}, {}
         self._require_data()
+        self._sweep()
         if self._archive is None:
-            self._begin()
+            self._archive = {*self._folder.archived()}
         self._archived()
         for kind in DOCUMENTS:
             self._documents(kind)
@@ -139,12 +139,12 @@ class Mirror:
         name = self._source.keep(*NAME, lambda named: named or os.urandom(8).hex())
         self._folder.keep(*NAME, lambda _: name)
 
-    def _begin(self) -> None:
+    def _sweep(self) -> None:
+        """Take in the saves that a killed mirror had just swapped out, or this one could not give back."""
         try:
             self._folder.sweep()
         except (Busy, InvalidDocument):
-            pass  # the next write of that document comes across it
-        self._archive = {*self._folder.archived()}
+            pass  # of that document, in this round
 
     # -- documents
 
@@ -188,7 +188,7 @@ class Mirror:
         if both.done:
             return there, both.version
         with _here():
-            version = self._folder.put(Copy(key, both.text), both.version)
+            version = self._folder.follow(key, both.text, both.version)
         self._round.written += version != both.version
         return there, version
 
@@ -235,7 +235,7 @@ class Mirror:
         version = self._source.put(Copy(key, text))
         self._round.taken.append(key.name)
         with _here():
-            return version, self._folder.put(Copy(key, text), both.version)
+            return version, self._folder.follow(key, text, both.version)
 
     def _gone(self, key: Key, seen: Seen) -> None:
         """It has gone from the workspace; in the archive it is as it was there in the end."""

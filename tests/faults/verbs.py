@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mdcoord.backends.markdown.store import MarkdownBackend
+from mdcoord.backends.values import Copy
 from mdcoord.errors import Conflict, MdcoordError
 from mdcoord.model import Change, Key
 from mdcoord.workspace import Workspace
@@ -120,6 +121,7 @@ def base(folder: Path, durability: str = "full") -> World:
 
 NOTE = "A person's note."
 SECOND = "A second note."
+THIRD = "A third note."
 
 
 def _noted(text: str) -> str:
@@ -149,6 +151,19 @@ def _save_again(world: World) -> None:
     temp = world.folder / ".save"
     temp.write_text(f"{text}\n{SECOND}\n")
     temp.rename(world.folder / "task-one.md")
+
+
+def _save_a_third_time(world: World) -> None:
+    temp = world.folder / ".save"
+    temp.write_text(f"{world.text()}\n{THIRD}\n")
+    temp.rename(world.folder / "task-one.md")
+
+
+def _put(world: World) -> None:
+    """Store a text that was made of the document elsewhere."""
+    text = world.text()
+    version = world.store.read(TASK).version
+    world.store.put(Copy(TASK, text.replace("log:", "done: 1\nlog:")), version)
 
 
 def _append_to_log(world: World) -> None:
@@ -237,6 +252,19 @@ VERBS: tuple[Verb, ...] = (
         lambda world: world.store.write(TASK, Change(set={("done",): 1})),
         lambda content: _one(content, "done") == 1,
         meanwhile=((_save_by_rename, NOTE), (_save_again, SECOND)),
+    ),
+    Verb(
+        "write while somebody saves three times",
+        lambda world: world.store.write(TASK, Change(set={("done",): 1})),
+        lambda content: _one(content, "done") == 1,
+        meanwhile=((_save_by_rename, NOTE), (_save_again, SECOND), (_save_a_third_time, THIRD)),
+    ),
+    Verb(
+        "put in place of a save",
+        _put,
+        lambda content: _one(content, "done") == 1,
+        prepare=_save,
+        kept=(NOTE,),
     ),
     Verb(
         "refused write",

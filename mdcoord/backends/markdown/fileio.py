@@ -136,6 +136,11 @@ class FileIO:
         """The version that the tool wrote to this file, if it still tells; its content may differ."""
         return marked(path)
 
+    def saved_at(self, path: str) -> int:
+        """When somebody wrote to a file last, in nanoseconds, as far as the system tells."""
+        with translated(path):
+            return os.stat(path, follow_symlinks=False).st_mtime_ns
+
     def leftover(self, temp: str) -> bytes:
         """The content of a file that others wrote, as of a temporary one that a killed writer left.
 
@@ -271,7 +276,11 @@ class FileIO:
     ) -> None:
         """Write `data` to a new temporary file, with mode, owner and attributes of `like` if it exists."""
         try:
-            with writing(temp, TEMP, mode) as descriptor:
+            file = writing(temp, TEMP, mode)
+        except FileExistsError:
+            raise Leftover(temp) from None
+        try:
+            with file as descriptor:
                 write_all(descriptor, data)
                 if like is not None:
                     copy_attributes(like, descriptor)
@@ -279,8 +288,6 @@ class FileIO:
                     mark(descriptor, version)
                 if sync and self.durability != "none":
                     os.fsync(descriptor)
-        except FileExistsError:
-            raise Leftover(temp) from None
         except BaseException:
             _unlink(temp)
             raise

@@ -95,19 +95,22 @@ class Past:
         if not leftover or leftover == there:
             return True
         name, now = version_of(leftover), self.find(version_of(there))
-        place = self.find(name)
-        if place is None:
+        known = [version for version in self.versions if version.name == name]
+        if not known:
             # Half-written by the writer itself, before it put anything in place.
             unborn = self.versions[0 if tool is None else tool + 1 :]
             return any(version.data.startswith(leftover) for version in unborn if not version.saved)
-        return not self.versions[place].saved or name in self._united(tool) or name in self._united(now)
+        # What unites saves can be the same as one of them.
+        saved = any(version.saved for version in known)
+        return not saved or name in self._united(tool) or name in self._united(now)
 
     def _united(self, place: int | None) -> set[str]:
         """The saves that the tool's version at a place was made of."""
         names: set[str] = set()
         if place is None or self.versions[place].saved:
             return names
-        while place and self.versions[place - 1].saved:
+        name = self.versions[place].name  # which may be remembered again
+        while place and (self.versions[place - 1].saved or self.versions[place - 1].name == name):
             place -= 1
             names.add(self.versions[place].name)
         return names

@@ -38,12 +38,14 @@ _PLAIN: Final = re.compile(rb'\{"v":"([0-9a-f]{32})"\}\Z')
 class State(NamedTuple):
     """The line in a document's lock file: the version that the tool wrote last, and the lease.
 
-    While a write changes the lease, `coming` is the state after it: should the writer be killed, the document
-    tells which of the two is true.
+    `told` is there when the tool itself put that version together, of what people had saved: the version that
+    it was told to write last. While a write changes more than the version, `coming` is the state after it:
+    should the writer be killed, the document tells which of the two is true.
     """
 
     version: str | None
     lease: Lease | None
+    told: str | None = None
     coming: State | None = None
 
     @classmethod
@@ -60,7 +62,10 @@ class State(NamedTuple):
     def _of(cls, data: Mapping[str, Any]) -> State:
         lease, coming = data.get("lease"), data.get("next")
         return cls(
-            data.get("v"), Lease.from_dict(lease) if lease else None, cls._of(coming) if coming else None
+            data.get("v"),
+            Lease.from_dict(lease) if lease else None,
+            data.get("told"),
+            cls._of(coming) if coming else None,
         )
 
     def line(self, coming: bytes = b"") -> bytes:
@@ -68,6 +73,8 @@ class State(NamedTuple):
         said = f'{{"v":{_encode(self.version)}'.encode()
         if self.coming and not coming:
             coming = self.coming.line()
+        if self.told is not None:
+            said += f',"told":{_encode(self.told)}'.encode()
         if coming:
             said += b',"next":' + coming
         if self.lease is not None:
@@ -78,7 +85,7 @@ class State(NamedTuple):
         """The state beside a document of this version."""
         if self.coming and self.coming.version == version:
             return self.coming
-        return State(self.version, self.lease)
+        return self._replace(coming=None)
 
 
 class Found(NamedTuple):
@@ -190,7 +197,7 @@ class Reader:
         """What a text means that is not the tool's latest version; None when it stands for itself."""
         past = self._history.past(key.name)
         tool = past.tool(latest)
-        if tool is None or self._is_own(past, version, tool, where):
+        if tool is None or self.is_own(past, version, tool, where):
             return None
         base = past.base(text, tool)
         before, after = past.versions[base].text, past.versions[tool].text
@@ -198,7 +205,7 @@ class Reader:
             return self._scribe.keep_view_edits(key, before, self._scribe.open(key, text, where))
         return self._scribe.merge(key, before, after, text, where)
 
-    def _is_own(self, past: Past, version: str, tool: int | None, where: str) -> bool:
+    def is_own(self, past: Past, version: str, tool: int | None, where: str) -> bool:
         """Whether the tool put a version in place that is not the one it remembers as its latest."""
         here = past.find(version)
         if here is None:
@@ -213,12 +220,15 @@ class Reader:
         Conflict where nobody knows what the tool wrote.
         """
         path, found = self.path(key), self._saved(key)
+        told = found.state.told
         if found.raw == other.encode("utf-8", "surrogatepass"):
-            return Together(found.version, other, not found.foreign)
+            return Together(found.version, other, not (found.foreign or told))
         past = self._history.past(key.name)
         tool = past.tool(found.state.version)
-        if not found.foreign or self._is_own(past, found.version, tool, path):
+        if self.is_own(past, found.version, tool, path) if found.foreign else not told:
             return Together(found.version, other, False)
+        if told:
+            tool = past.find(told)
         if tool is None:
             raise Conflict(f"{key} is another one here, and what it was before is not known", path=path)
         base, mine = past.versions[tool].text, found.draft.text

@@ -29,6 +29,7 @@ from mdcoord.backends.values import Copy, Event, Listing, Unreadable
 from mdcoord.errors import (
     AlreadyExists,
     BackendUnavailable,
+    Busy,
     InvalidDocument,
     NotDurable,
 )
@@ -156,14 +157,22 @@ class MarkdownBackend(Backend):
             for key in filter(None, map(_key_of, self._files.locked_names()))
             for temp in self._writer.temporaries(key)
         }
+        problem: Busy | InvalidDocument | None = None
         for temp in left:
-            key = owners.get(temp)
-            if key is None:
-                self._writer.put_aside(temp, None)
-            elif key.kind == "events":
-                self._log.settle(key.id, temp)
-            else:
-                self._writer.sweep(key, temp)
+            try:
+                self._sweep(temp, owners.get(temp))
+            except (Busy, InvalidDocument) as error:
+                problem = problem or error
+        if problem:
+            raise problem
+
+    def _sweep(self, temp: str, owner: Key | None) -> None:
+        if owner is None:
+            self._writer.put_aside(temp, None)
+        elif owner.kind == "events":
+            self._log.settle(owner.id, temp)
+        else:
+            self._writer.sweep(owner, temp)
 
     @here
     def set_aside(self) -> Sequence[str]:
@@ -322,6 +331,16 @@ class MarkdownBackend(Backend):
                 return self._reader.united(key, other)
             except FileNotFoundError:
                 self._reader.require_coming(key)
+
+    def follow(self, key: Key, text: str, expect: Expect) -> str:
+        """Put in a document's place what became of it elsewhere (see `mirror`), and return its version.
+
+        Raises like `put`. Once it has begun, this text counts as what the store wrote last, whatever comes of
+        it: what is in the file then is merged with it.
+        """
+        self._prepare()
+        with self._files.lock(key.name) as lock:
+            return self._writer.replace(key, text, None, expect, lock, sure=True)
 
     def is_own(self, key: Key) -> bool:
         """Whether this store has ever written the document that is there, or was; people make some, too."""

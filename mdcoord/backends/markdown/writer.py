@@ -8,8 +8,9 @@ killed writers left behind is merged or put aside.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, TypeVar
 
 from mdcoord.backends.base import Decide
 from mdcoord.backends.markdown.fileio import FileIO
@@ -18,11 +19,13 @@ from mdcoord.backends.markdown.history import History, Past, version_of
 from mdcoord.backends.markdown.reader import Found, Reader, State
 from mdcoord.backends.markdown.swap import Leftover
 from mdcoord.backends.refusals import agree, taken
-from mdcoord.errors import BackendUnavailable, Busy, InvalidDocument, NotDurable
+from mdcoord.errors import BackendUnavailable, Busy, InvalidDocument, NotDurable, NotFound
 from mdcoord.formats.document import decode
 from mdcoord.formats.revise import Draft, Scribe
 from mdcoord.model import KEEP, Expect, Key, Record
 from mdcoord.rules.leases import Lease
+
+_Result = TypeVar("_Result")
 
 _ROUNDS: Final = 20
 """How often a write starts again because somebody saved the file meanwhile."""
@@ -77,57 +80,71 @@ class Writer:
             self.note(lock, State.parse(lock.load())._replace(lease=lease).line(), key)
         return problem
 
-    def replace(self, key: Key, text: str, lease: Lease | None, expect: Expect, lock: Lock) -> str:
+    def replace(
+        self, key: Key, text: str, lease: Lease | None, expect: Expect, lock: Lock, *, sure: bool = False
+    ) -> str:
         """Put another text in the place of a document's. Raises NotFound, Conflict, InvalidDocument, Busy.
 
-        A save that says just this is taken as the tool's own, and the file stays as it is.
+        A save that says just this is taken as the tool's own, and the file stays as it is. For `sure` see
+        `_commit`.
         """
         draft = self._scribe.open(key, text, self._reader.path(key))
 
         def step() -> Record:
             found = self._found(key, expect, lock)
-            if found.foreign and found.raw == text.encode():
-                return self._adopt(key, found, lease or found.state.lease, lock)
-            return self._commit(key, found, draft, lease or found.state.lease, lock)
+            if found.raw == text.encode():
+                adopted = self._adopt(key, found, lease or found.state.lease, lock)
+                return adopted.record(key, self._reader.path(key))
+            return self._commit(key, found, draft, lease or found.state.lease, lock, sure=sure)
 
         return self._undisturbed(key, step, lock).version
 
-    def _adopt(self, key: Key, found: Found, lease: Lease | None, lock: Lock) -> Record:
+    def _adopt(self, key: Key, found: Found, lease: Lease | None, lock: Lock) -> Found:
+        """Take what is in the file as the tool's own."""
         self._history.remember(key.name, found.raw)
         state = State(found.version, lease)
-        self.note(lock, state.line(), key)
-        return found._replace(state=state).record(key, self._reader.path(key))
+        lock.store(state.line())
+        return found._replace(state=state)
 
     def write(self, key: Key, decide: Decide, expect: Expect, lock: Lock) -> Record:
         """Change a document as the callable decides. See `Backend.write`."""
         return self._undisturbed(key, lambda: self._write(key, decide, expect, lock), lock)
 
-    def _undisturbed(self, key: Key, step: Callable[[], Record], lock: Lock) -> Record:
-        """Take a step, again when somebody saved the file meanwhile. Raises Busy."""
+    def settled(self, key: Key, lock: Lock) -> Found:
+        """The document, which is the tool's own then: stale saves and what killed writers left are merged."""
+
+        def step() -> Found:
+            found = self._reader.find(key, lock.load)
+            if found.draft.text.encode() != found.raw:
+                self._put(key, found, found.draft, lock)
+                raise _Again
+            return found
+
+        return self._undisturbed(key, step, lock, left=True)
+
+    def _undisturbed(
+        self, key: Key, step: Callable[[], _Result], lock: Lock, *, left: bool = False
+    ) -> _Result:
+        """Take a step, again when somebody saved the file meanwhile.
+
+        What killed writers left is dealt with first, if they are known to have `left` anything. Raises Busy,
+        NotFound.
+        """
         for _round in range(_ROUNDS):
             try:
+                if left:
+                    self._absorb_leftovers(key, lock)
+                    left = False
                 return step()
             except Leftover:
-                self._absorb_leftovers(key, lock)
+                left = True
             except _Again:
-                continue
+                pass
+            except FileNotFoundError:
+                self._reader.require_coming(key)
         raise Busy(
             f"{key} is being saved by others again and again", hint="try again", path=self._reader.path(key)
         )
-
-    def settled(self, key: Key, lock: Lock) -> Found:
-        """The document, which is the tool's own then: stale saves and what killed writers left are merged."""
-        while True:
-            try:
-                self._absorb_leftovers(key, lock)
-                found = self._reader.find(key, lock.load)
-                if found.draft.text.encode() == found.raw:
-                    return found
-                self._put(key, found, found.draft, lock)
-            except FileNotFoundError:
-                self._reader.require_coming(key)
-            except (_Again, Leftover):
-                continue
 
     def forget(self, key: Key, lease: Lease | None, lock: Lock) -> None:
         """Drop what is known of a document that is gone.
@@ -145,7 +162,8 @@ class Writer:
         """Deal with a temporary file of a killed writer, taking the document's lock for it."""
         with self._files.lock(key.name) as lock:
             if os.path.lexists(self._reader.path(key)):
-                self.settled(key, lock)
+                with suppress(NotFound):  # somebody removed it just now: the next one to sweep sees to it
+                    self.settled(key, lock)
             elif os.path.lexists(temp):
                 self.put_aside(temp, key)
 
@@ -182,18 +200,14 @@ class Writer:
             return record
         lease = found.state.lease if change.lease is KEEP else change.lease
         if not change.touches_document:
-            state = State(found.state.version, lease)
+            state = found.state._replace(lease=lease)
             lock.store(state.line())
             return found._replace(state=state).record(key, path)
         return self._commit(key, found, self._scribe.revise(key, found.draft, change), lease, lock)
 
     def _found(self, key: Key, expect: Expect, lock: Lock) -> Found:
-        """The document in the version that a write relies on. Raises NotFound, Conflict."""
-        try:
-            found = self._reader.find(key, lock.load)
-        except FileNotFoundError:
-            self._reader.require_coming(key)
-            raise _Again from None
+        """The document in the version that a write relies on. Raises FileNotFoundError, Conflict."""
+        found = self._reader.find(key, lock.load)
         agree(key, found.version, expect, self._reader.path(key))
         return found
 
@@ -205,27 +219,34 @@ class Writer:
         lease: Lease | None,
         lock: Lock,
         *,
+        sure: bool = False,
+        told: str | None = None,
         saves: Sequence[bytes] = (),
         slot: int = 0,
     ) -> Record:
-        """Put a new text and lease in place. Raises _Again when somebody saved the file meanwhile."""
+        """Put a new text and lease in place.
+
+        A text that is `sure` counts as written before it is in place: should that come to nothing, the file
+        is a stale save. `told` is the version that the tool was told to write before it put this one together
+        of saves. Raises _Again, FileNotFoundError when somebody saved the file meanwhile.
+        """
         path, data = self._reader.path(key), draft.text.encode()
         version = version_of(data)
+        state = State(version, lease, told)
+        line = state.line()
+        if not sure and (lease, told) != (found.state.lease, found.state.told):
+            lock.store(found.state.line(coming=line))
         self._history.remember(key.name, data, [*([found.raw] if found.foreign else []), *saves])
         if not lock.intact:
             raise BackendUnavailable(
                 f"the lock file of {key} was removed while it was held", hint="try again", path=lock.path
             )
-        state = State(version, lease)
-        line = state.line()
-        if lease != found.state.lease:
-            lock.store(found.state.line(coming=line))
+        if sure:
+            lock.store(line)
         problem: NotDurable | None = None
         try:
             if not self._files.swap(path, data, found.raw, version=version, slot=slot):
                 raise _Again
-        except FileNotFoundError:
-            raise _Again from None
         except NotDurable as error:
             problem = error
         self.note(lock, line, key)
@@ -243,29 +264,47 @@ class Writer:
 
     def _absorb(self, key: Key, temp: str, lock: Lock) -> None:
         saved = self._files.leftover(temp)
-        found = self._reader.find(key, lock.load)
+        found = self._owned(key, lock)
         past = self._history.past(key.name)
         tool = past.tool(found.state.version)
         if saved.strip() and not past.contains(saved, found.raw, tool):
-            draft = None if tool is None else self._united(key, past, tool, found.draft, saved, temp)
+            saves = {temp: saved} | ({self._reader.path(key): found.raw} if found.foreign else {})
+            draft = None if tool is None else self._united(key, past, tool, saves)
             if draft is None:
                 self._files.keep(temp, self._reader.path(key))
                 return
             self._put(key, found, draft, lock, saves=[saved], slot=self._free_slot(key))
         self._files.discard(temp)
 
-    def _united(self, key: Key, past: Past, tool: int, there: Draft, saved: bytes, temp: str) -> Draft | None:
-        """A document together with a save that was swapped out; None for a text that cannot be read."""
+    def _owned(self, key: Key, lock: Lock) -> Found:
+        """The document; what a killed writer put in place is noted to be the tool's own."""
+        found = self._reader.find(key, lock.load)
+        if found.foreign:
+            past, path = self._history.past(key.name), self._reader.path(key)
+            if self._reader.is_own(past, found.version, past.tool(found.state.version), path):
+                return self._adopt(key, found, found.state.lease, lock)
+        return found
+
+    def _united(self, key: Key, past: Past, tool: int, saves: Mapping[str, bytes]) -> Draft | None:
+        """The tool's version with all saves, by their files, the last one last; None if one is unreadable."""
+        text = past.versions[tool].text
         try:
-            text = decode(saved, where=temp)
-            base = past.versions[past.base(text, tool)].text
-            return self._scribe.merge(key, base, there.text, text, temp)
+            for path in sorted(saves, key=self._files.saved_at):
+                save = decode(saves[path], where=path)
+                base = past.versions[past.base(save, tool)].text
+                draft = self._scribe.merge(key, base, text, save, path)
+                text = draft.text
         except InvalidDocument:
             return None
+        return draft
 
     def _put(self, key: Key, found: Found, draft: Draft, lock: Lock, **how: Any) -> None:
-        """Put in place what was merged; the write that follows tells whether it is durable."""
-        noticing(lambda: self._commit(key, found, draft, found.state.lease, lock, **how))
+        """Put in place what was merged; the write that follows tells whether it is durable.
+
+        Nobody told the tool to write this: to whoever keeps a copy of the document elsewhere it is a save.
+        """
+        told = found.state.told or found.state.version
+        noticing(lambda: self._commit(key, found, draft, found.state.lease, lock, told=told, **how))
 
     def _free_slot(self, key: Key) -> int:
         busy = set(self._leftovers(key))

@@ -31,8 +31,8 @@ from mdcoord.moving.mirroring import Mirroring
 TIME = "2026-01-31T09:30:00.000Z"
 
 
-def storm(base: Path, url: str, seed: int, seconds: float, *, killed: bool = True) -> dict[str, Any]:
-    """The whole storm below an empty folder. The mirror is `killed` all the time, or only in the end."""
+def storm(base: Path, url: str, seed: int, seconds: float) -> dict[str, Any]:
+    """The whole storm below an empty folder."""
     folder = base / "copy"
     folder.mkdir()
     with RedisBackend(url) as server:
@@ -50,7 +50,7 @@ def storm(base: Path, url: str, seed: int, seconds: float, *, killed: bool = Tru
         *(partial(person, number) for number in range(DOCUMENTS)),
         *(partial(tool, url, number, seed, until) for number in range(TOOLS)),
         # The last mirror goes on until people have seen what they saved.
-        partial(mirrors, folder, url, seed, until if killed else 0.0, until + 2),
+        partial(mirrors, folder, url, seed, until, until + 2),
     ]
     reports = run_all(jobs, base)
     people, tools = reports[:DOCUMENTS], reports[DOCUMENTS:-1]

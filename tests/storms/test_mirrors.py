@@ -9,14 +9,13 @@ from mirrors import storm
 
 
 def test_nothing_is_lost_on_either_side(url: str, tmp_path: Path) -> None:
-    report = storm(tmp_path, url, 1, 2.5, killed=False)
+    report = storm(tmp_path, url, 1, 2.5)
     assert report["violations"] == []
     assert report["saves"] > 0
-    assert report["kills"] == 1
+    assert report["kills"] > 1
 
 
 @pytest.mark.long
-@pytest.mark.xfail(reason="a save caught in a killed mirror's swap can be taken for the mirror's own text")
 @pytest.mark.parametrize("seed", range(10))
 def test_nothing_is_lost_for_long(url: str, tmp_path: Path, seed: int) -> None:
     assert storm(tmp_path, url, seed, 40.0)["violations"] == []

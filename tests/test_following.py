@@ -20,7 +20,7 @@ from mdcoord.model import Change, Key, Record
 
 TASK = Key("task", "one")
 TIME = "2026-01-31T09:30:00.000Z"
-FACTS = ("name", "location", "durability")
+FACTS = ("name", "location", "durability", "forkable")
 
 
 @pytest.fixture

@@ -50,11 +50,12 @@ def migrate() -> None:
     help="Move nothing: only copy the fields of all records to keys of this type, for other programs.",
 )
 def redis(call: Call, url: str | None, prefix: str | None, layout: str | None, **how: bool) -> int:
-    """Move the workspace to the Redis (or Valkey) server at URL, from its files or from another server.
+    """Move the workspace to the Redis or Valkey server at URL.
 
-    URL is redis://, rediss:// or unix://; without it the configured one. When all has been copied and
-    compared, the files go to archive/pre-redis/. Exit code 7 when a file is no text and was left out. With
-    --layout a key that somebody else made stays as it is (exit code 4).
+    It may be in its files, or on another server. URL is redis://, rediss:// or unix://; without it the
+    configured one. When all has been copied and compared, the files go to archive/pre-redis/. Exit code 7
+    when a file is no text and was left out. With --layout a key that somebody else made stays as it is (exit
+    code 4).
     """
     if layout is not None:
         return _copy(call, _prefixed(url or _configured(call), prefix or ""), layout, **how)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from commands import call
 from redis_servers import Relay, Server, Start, some_program
 
 from mdcoord.backends.redis.store import RedisBackend
@@ -123,6 +124,7 @@ def test_a_new_primary_at_another_address_is_named_by_init(
 ) -> None:
     with Workspace.create(backend=pair.primary.url("t:", timeout=1)) as w:
         w.tasks.create("Train", id="train")
+    assert call("mirror", "copy", "--once").code == 0
     with Workspace.open(agent="ada", session="s1") as w:
         claim = w.tasks.claim("train", heartbeat=False)
         pair.switch()
@@ -136,3 +138,4 @@ def test_a_new_primary_at_another_address_is_named_by_init(
     Workspace.create(backend=pair.replica.url("t:")).close()
     with Workspace.open(agent="ada", session="s1") as w:
         assert w.tasks.progress("train", 0.5).progress == 0.5
+    assert call("mirror", "copy", "--once").out == "1 document, 1 event brought here\n"

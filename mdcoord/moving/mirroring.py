@@ -19,7 +19,7 @@ from mdcoord.config import Config
 from mdcoord.errors import AlreadyExists, BackendUnavailable, Busy, Moved, UsageError
 from mdcoord.host import Host
 from mdcoord.layout import looks_used, state_folder
-from mdcoord.moving.mirror import Mirror, Round
+from mdcoord.moving.mirror import NAME, Mirror, Round
 
 MIRRORS: Final = "mirror"
 """The topic of the workspace's memos about mirrors: `folder`, `host`, and `at`, when both were the same."""
@@ -126,7 +126,7 @@ def mirroring(
     where = Path(folder).expanduser().resolve() if folder is not None else root or Path()
     os.makedirs(where, exist_ok=True)
     home = Home.of(state_folder(where))
-    mine = _checked(where, home, config, root, place) if source.name == "redis" else ""
+    mine = _checked(where, home, config, root, place, source) if source.name == "redis" else ""
     with ExitStack() as stack:
         try:
             stack.enter_context(home.alone())
@@ -149,20 +149,29 @@ def mirroring(
         yield Mirroring(source, stack.enter_context(store), host)
 
 
-def _checked(where: Path, home: Home, config: Config, root: Path | None, place: str | None) -> str:
+def _checked(
+    where: Path, home: Home, config: Config, root: Path | None, place: str | None, source: Backend
+) -> str:
     """The workspace's place. Raises AlreadyExists for a folder that is not its own, nor new.
 
     Whoever takes the folder for a workspace is to find the server by it, and nobody else's.
     """
     lives = lives_at(config, root) if root else ""
     mine, said = _whole(place or lives, config), home.place() or (lives if where == root else "")
-    if _whole(said, config) != mine if said else looks_used(where):
+    if (_whole(said, config) != mine and not _is_copy(where, source)) if said else looks_used(where):
         raise AlreadyExists(
             f"{where} is another workspace, or has files of one",
             hint="mirror into a folder that is new, or empty",
             path=str(where),
         )
     return mine
+
+
+def _is_copy(where: Path, source: Backend) -> bool:
+    """Whether a folder has a copy of these data, which have another address now."""
+    with MarkdownBackend(where, state=state_folder(where), elsewhere=True) as folder:
+        name = folder.memo(*NAME)
+    return name is not None and name == source.memo(*NAME)
 
 
 def _whole(place: str, config: Config) -> str:

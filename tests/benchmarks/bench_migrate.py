@@ -15,22 +15,18 @@ the server) and largest processes.
 from __future__ import annotations
 
 import argparse
-import os
 import select
 import socket
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from redis_servers import Server, some_program
+from spending import Spent, medians, reading, run, show, spent_by, tasks
 
 from mdcoord import Workspace
 from mdcoord.backends.markdown.store import MarkdownBackend
@@ -44,58 +40,6 @@ CHUNK = 1 << 20
 BATCH = 1000
 PIPED = 20_000
 """Documents for the comparison with the pipe: they are all in memory."""
-
-OURS = """
-import sys, pathlib
-from mdcoord.formats.document import Document, decode
-for path in sorted(pathlib.Path(sys.argv[1]).glob("task-*.md")):
-    Document.parse(decode(path.read_bytes()))
-"""
-OTHERS = """
-import sys, pathlib, frontmatter
-for path in sorted(pathlib.Path(sys.argv[1]).glob("task-*.md")):
-    frontmatter.load(str(path))
-"""
-
-
-class Spent(NamedTuple):
-    """Seconds by the clock and of CPU, and megabytes of the largest process (0: not measured)."""
-
-    wall: float
-    cpu: float
-    peak: float = 0.0
-
-
-def make(root: Path, documents: int) -> None:
-    """Tasks of about a kilobyte."""
-    with Workspace(MarkdownBackend(root, state=state_folder(root), durability="none")) as w:
-        for number in range(documents):
-            w.tasks.create(
-                f"Train model {number} on the second half of the data",
-                id=f"train-{number:06}",
-                priority=number % 10,
-                needs=["training", "gpu"],
-                instructions="Use the settings of the last run; stop when the loss does not fall any more.",
-                fields={"labels": ["nightly", "model"], "metadata": {"step": number, "loss": 0.42}},
-                body="What people wrote about it.\n\n" + "A line of words that say something.\n" * 3,
-            )
-
-
-def command(folder: Path, *arguments: str) -> Spent:
-    """Run Python in a process of its own."""
-    begun = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *arguments], cwd=folder, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return Spent(time.perf_counter() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
-
-
-def here(step: Callable[[], object]) -> Spent:
-    """Take a step in this process, and those that it forks."""
-    begun, before = time.perf_counter(), os.times()
-    step()
-    return Spent(time.perf_counter() - begun, sum(os.times()[:4]) - sum(before[:4]))
 
 
 class Recorder:
@@ -145,7 +89,7 @@ def store(target: RedisBackend, copies: list[Any]) -> None:
 def rounds(server: Server, root: Path, documents: int, count: int) -> dict[str, list[Spent]]:
     """What each case spends, round by round."""
     source, target = MarkdownBackend(root, state=state_folder(root)), RedisBackend(server.url("bench:"))
-    project, spent = root.parents[1], dict[str, list[Spent]]()
+    spent: dict[str, list[Spent]] = {}
 
     def case(name: str, found: Spent) -> None:
         spent.setdefault(name, []).append(found)
@@ -154,15 +98,15 @@ def rounds(server: Server, root: Path, documents: int, count: int) -> dict[str, 
         target._link.call("FLUSHALL")
 
     for _ in range(count):
-        case("reading and parsing", command(project, "-c", OURS, str(root)))
-        case("the same with python-frontmatter", command(project, "-c", OTHERS, str(root)))
+        for name, found in reading(root).items():
+            case(name, found)
         transfer = Transfer(source, target, Host())
-        case("first pass of a move", here(transfer.everything))
-        case("comparing", here(transfer.verify))
+        case("first pass of a move", spent_by(transfer.everything))
+        case("comparing", spent_by(transfer.verify))
         emptied()
         url = server.url("moved:")
-        case("mdcoord migrate redis", command(project, "-m", "mdcoord", "migrate", "redis", url))
-        case("mdcoord migrate markdown", command(project, "-m", "mdcoord", "migrate", "markdown"))
+        case("mdcoord migrate redis", run(root, "-m", "mdcoord", "migrate", "redis", url))
+        case("mdcoord migrate markdown", run(root, "-m", "mdcoord", "migrate", "markdown"))
         emptied()
     copies = [*islice(source.copies("task"), PIPED)]
     with Recorder() as recorder:
@@ -170,28 +114,10 @@ def rounds(server: Server, root: Path, documents: int, count: int) -> dict[str, 
     data = b"".join(recorder.sent)
     for _ in range(max(count, 3)):
         emptied()
-        case("storing what was read", here(lambda: store(target, copies)))
+        case("storing what was read", spent_by(lambda: store(target, copies)))
         emptied()
-        case("the same bytes by a pipe", here(lambda: piped(server.socket, data, recorder.answers)))
+        case("the same bytes by a pipe", spent_by(lambda: piped(server.socket, data, recorder.answers)))
     return spent
-
-
-def table(spent: dict[str, list[Spent]], documents: int) -> None:
-    """Print the medians."""
-    medians = {
-        name: Spent(*(statistics.median(column) for column in zip(*found, strict=True)))
-        for name, found in spent.items()
-    }
-    ours, others = medians["reading and parsing"], medians["the same with python-frontmatter"]
-    print(f"{documents} documents")
-    print(f"{'':34}{'wall s':>8}{'CPU s':>8}{'MB':>6}{'x ours':>8}{'CPU':>7}{'x python-frontmatter':>22}")
-    for name, found in medians.items():
-        if name == "storing what was read":
-            print(f"{min(documents, PIPED)} documents, the Redis side alone")
-        print(f"{name:34}{found.wall:8.2f}{found.cpu:8.2f}{found.peak:6.0f}", end="")
-        print(f"{found.wall / ours.wall:8.2f}{found.cpu / ours.cpu:7.2f}{found.wall / others.wall:22.2f}")
-    share = medians["the same bytes by a pipe"].wall / medians["storing what was read"].wall
-    print(f"storing: {share:.0%} of the pipe's rate")
 
 
 def main() -> None:
@@ -203,8 +129,12 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory() as folder, Workspace.create(folder) as workspace:
             assert workspace.root is not None
-            make(workspace.root, given.documents)
-            table(rounds(server, workspace.root, given.documents, given.rounds), given.documents)
+            tasks(workspace.root, given.documents)
+            found = medians(rounds(server, workspace.root, given.documents, given.rounds))
+            print(f"{given.documents} documents; at the end {min(PIPED, given.documents)} of them")
+            show(found)
+            share = found["the same bytes by a pipe"].wall / found["storing what was read"].wall
+            print(f"storing: {share:.0%} of the pipe's rate")
     finally:
         server.close()
 

@@ -35,37 +35,38 @@ class Copies:
     def of(self, kind: str, ids: Iterable[str]) -> Iterator[Copy | Unreadable]:
         """Those of these documents that are there, with saves that are still to be merged."""
         for name in ids:
-            yield from self._copy(Key(kind, name))
+            found = self._copy(Key(kind, name))
+            if found is not None:
+                yield found
 
     def digests(self, kind: str, ids: Iterable[str]) -> dict[str, str]:
         """What names their texts and leases, by id; what the tool wrote needs no understanding for that."""
         found: dict[str, str] = {}
         for key in (Key(kind, name) for name in ids):
-            for copy in self._as_written(key) or self._copy(key):
-                if isinstance(copy, Copy):
-                    found[key.id] = copy.digest
+            copy = self._as_written(key) or self._copy(key)
+            if isinstance(copy, Copy):
+                found[key.id] = copy.digest
         return found
 
-    def _copy(self, key: Key) -> Iterator[Copy | Unreadable]:
+    def _copy(self, key: Key) -> Copy | Unreadable | None:
         try:
             found = self._reader.find(key, lambda: self._files.peek(key.name))
         except FileNotFoundError:
-            return
+            return None
         except (InvalidDocument, BackendUnavailable):
-            yield from self._as_it_is(key, self._reader.path(key))
-            return
-        yield Copy(key, found.draft.text, found.draft.fields, found.state.lease)
+            return next(self._as_it_is(key, self._reader.path(key)), None)
+        return Copy(key, found.draft.text, found.draft.fields, found.state.lease)
 
-    def _as_written(self, key: Key) -> list[Copy]:
+    def _as_written(self, key: Key) -> Copy | None:
         """The document, without its fields, if it is as the tool wrote it."""
         state, path = State.parse(self._files.peek(key.name)), self._reader.path(key)
         try:
             raw = self._files.read(path)
             if state.coming is None and state.version == version_of(raw):
-                return [Copy(key, decode(raw, where=path), None, state.lease)]
+                return Copy(key, decode(raw, where=path), None, state.lease)
         except (FileNotFoundError, InvalidDocument, BackendUnavailable):
             pass
-        return []
+        return None
 
     def marks(self, kind: str) -> dict[str, str | None]:
         """For each document of a kind, how its file and its lease's are marked by the system.

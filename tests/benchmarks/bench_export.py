@@ -1,4 +1,4 @@
-"""What an export costs, against reading and parsing the same files, which it cannot do without; an import, too.
+"""What exporting and importing cost, against reading and parsing the same files.
 
     python tests/benchmarks/bench_export.py [--documents 10000] [--rounds 3]
 

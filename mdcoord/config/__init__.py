@@ -105,7 +105,7 @@ class Config:
     # Section `tasks`: how work is handed out.
 
     priority_queue: str = _setting("tasks.priority_queue", Text(), "tasks:priority_queue")
-    """The name of the queue in Redis."""
+    """Understood, without effect: the queue in Redis is `tasks:priority_queue` behind its prefix."""
 
     assignment_strategy: str = _setting(
         "tasks.assignment_strategy",
@@ -157,10 +157,10 @@ class Config:
     log_level: str = _setting(
         "monitoring.log_level", Choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO"
     )
-    """The least severe messages that are logged."""
+    """Understood, without effect: mdcoord keeps no log of its own."""
 
     dashboard_port: int = _setting("monitoring.dashboard_port", Whole(0, 65535), 8080)
-    """The TCP port of the dashboard; 0: any free one."""
+    """Understood, without effect: there is no dashboard."""
 
     # Section `project`. A text is run by the shell, a list without one.
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from claimants import Claimants
 from commands import call
 from redis_servers import Relay, Server, Start, some_program
 
 from mdcoord.backends.redis.store import RedisBackend
-from mdcoord.errors import AlreadyExists, BackendUnavailable, NothingReady
+from mdcoord.errors import AlreadyExists, BackendUnavailable
 from mdcoord.workspace import Workspace
 
 redis = pytest.importorskip("redis")
@@ -92,28 +92,12 @@ def test_who_works_behind_one_address_goes_on_after_a_fail_over(
     with Workspace.open(url) as w:
         for number in range(TASKS):
             w.tasks.create("x", id=f"n{number:02}")
-    done: list[tuple[str, int]] = []
-
-    def work(number: int) -> None:
-        with Workspace.open(url, agent=f"w{number}") as w:
-            while len(done) < TASKS:
-                try:
-                    claim = w.tasks.claim(heartbeat=False)
-                except NothingReady:
-                    continue
-                claim.complete(result=f"w{number}")
-                done.append((claim.id, claim.attempt))
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    while len(done) < TASKS // 3:
-        assert any(thread.is_alive() for thread in threads)
+    claimants = Claimants(url, TASKS)
+    claimants.wait_for(TASKS // 3)
     pair.switch()
     relay.server = pair.replica
-    for thread in threads:
-        thread.join()
-    assert sorted(done) == [(f"n{number:02}", 1) for number in range(TASKS)]
+    claimants.end()
+    assert sorted(claimants.done) == [(f"n{number:02}", 1) for number in range(TASKS)]
     with Workspace.open(pair.replica.url("t:")) as w:
         assert {(task.status, task.attempt) for task in w.tasks.list()} == {("completed", 1)}
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from claimants import Claimants
 from redis_servers import JSON, Cutter, Relay, Server, Start
 from storms.processes import run_all
 
@@ -24,7 +25,7 @@ from mdcoord.backends.redis.address import parse_address
 from mdcoord.backends.redis.link import Link
 from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.backends.values import Copy
-from mdcoord.errors import BackendUnavailable, NotFound, NothingReady, UsageError
+from mdcoord.errors import BackendUnavailable, NotFound, UsageError
 from mdcoord.model import Change, Key
 from mdcoord.services.claim import Claim
 from mdcoord.upkeep.settle import caveat
@@ -288,29 +289,13 @@ def test_claims_outlive_a_server_that_is_killed(tmp_path: Path, started: Start) 
     with Workspace.open(url) as w:
         for number in range(tasks):
             w.tasks.create("x", id=f"n{number:02}", depends_on=[f"n{number - 1:02}"] if number % 4 else [])
-    done: list[tuple[str, int]] = []
-
-    def work(number: int) -> None:
-        with Workspace.open(url, agent=f"w{number}") as w:
-            while len(done) < tasks:
-                try:
-                    claim = w.tasks.claim(heartbeat=False)
-                except NothingReady:
-                    continue
-                claim.complete(result=f"w{number}")
-                done.append((claim.id, claim.attempt))
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
+    claimants = Claimants(url, tasks)
     for goal in (15, 35, 55):
-        while len(done) < goal:
-            assert any(thread.is_alive() for thread in threads)
+        claimants.wait_for(goal)
         server.kill()
         server.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(done) == [(f"n{number:02}", 1) for number in range(tasks)]
+    claimants.end()
+    assert sorted(claimants.done) == [(f"n{number:02}", 1) for number in range(tasks)]
     with Workspace.open(url) as w:
         assert {(task.status, task.attempt) for task in w.tasks.list()} == {("completed", 1)}
 

@@ -16,53 +16,18 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import FrameType, ModuleType
 from typing import Any
 
-from mdcoord.backends.markdown import (
-    attributes,
-    catalog,
-    descriptors,
-    exchange,
-    fileio,
-    flock,
-    history,
-    log,
-    logappend,
-    logarchive,
-    logfile,
-    logjournal,
-    logrotation,
-    logview,
-    memos,
-    reader,
-    store,
-    swap,
-    writer,
-    writers,
-)
+from mdcoord.backends.markdown import catalog, exchange, fileio, history, swap
 
-MODULES: tuple[ModuleType, ...] = (
-    attributes,
-    catalog,
-    descriptors,
-    fileio,
-    flock,
-    history,
-    log,
-    logappend,
-    logarchive,
-    logfile,
-    logjournal,
-    logrotation,
-    logview,
-    memos,
-    reader,
-    store,
-    swap,
-    writer,
-    writers,
+NAMES = (
+    "attributes catalog descriptors fileio flock history log logappend logarchive logfile logjournal "
+    "logrotation logview memos reader store swap writer writers"
 )
+MODULES = tuple(import_module(f"mdcoord.backends.markdown.{name}") for name in NAMES.split())
+"""The modules of the store whose calls are counted."""
 
 _READING = {
     "open",

@@ -191,6 +191,13 @@ def _archived(world: World) -> None:
     world.store.archive(TASK)
 
 
+def _written_or_restored(world: World) -> None:
+    if world.store.exists(TASK):
+        world.store.write(TASK, Change(set={("later",): 1}))
+    else:
+        world.store.restore("task-one")
+
+
 def _one(content: Content, name: str) -> Any:
     fields = content.get("task-one")
     return fields.get(name) if isinstance(fields, dict) else None
@@ -325,22 +332,14 @@ VERBS: tuple[Verb, ...] = (
         "archive",
         lambda world: world.store.archive(TASK),
         lambda content: "task-one" in content["archive"],
-        again=lambda world: (
-            world.store.write(TASK, Change(set={("later",): 1}))
-            if world.store.exists(TASK)
-            else world.store.restore("task-one")
-        ),
+        again=_written_or_restored,
     ),
     Verb(
         "restore",
         lambda world: world.store.restore("task-one"),
         lambda content: "task-one" in content,
         prepare=_archived,
-        again=lambda world: (
-            world.store.write(TASK, Change(set={("later",): 1}))
-            if world.store.exists(TASK)
-            else world.store.restore("task-one")
-        ),
+        again=_written_or_restored,
     ),
     Verb(
         "delete",

@@ -1,7 +1,8 @@
-"""Work on many documents, divided among processes: one interpreter keeps only one core busy.
+"""Reading many documents, divided among processes: one interpreter keeps only one core busy.
 
 They are forks, so they know all that their parent knows, and send back what came of their pages. One that is
-killed, or fails, is no loss: its parent does what is left of its pages.
+killed, or fails, is no loss: its parent does what is left of its pages. One whose parent was killed ends with
+its page, and nobody waits for that, so none of them may change anything.
 """
 
 from __future__ import annotations
@@ -27,9 +28,7 @@ MOST: Final = 4
 R = TypeVar("R")
 
 Work = Callable[[Sequence[str]], R]
-"""Works on the documents with these ids. What it leaves in memory is lost, and it may be called once more for
-the same ones.
-"""
+"""Reads the documents with these ids. It writes nothing, and what it leaves in memory is lost."""
 
 
 def by_page(work: Work[R], ids: Sequence[str], *, divided: bool) -> Iterator[R]:

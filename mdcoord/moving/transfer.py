@@ -31,11 +31,11 @@ Tell = Callable[[str, int, int], None]
 """Is told how far it is: of what, how many are done, how many there are (0: unknown)."""
 
 
-class _Brought(NamedTuple):
-    """What came of some documents: the digests of those that are in the target now, by id, and the others."""
+class _Found(NamedTuple):
+    """Some documents of the source: those that are text with their digests, and the others."""
 
-    digests: Mapping[str, str]
-    left_out: Sequence[Unreadable]
+    copies: list[tuple[Copy, str]]
+    left_out: list[Unreadable]
 
 
 class Transfer:
@@ -123,11 +123,11 @@ class Transfer:
 
     def _all(self, kind: str) -> None:
         ids, gone, count = sorted(self._marks[kind]), {*self._digests[kind]}, 0
-        forkable = self._source.forkable and self._target.forkable
-        for brought in by_page(partial(self._bring, kind), ids, divided=forkable):
-            names = self._note(kind, brought)
-            gone.difference_update(names)
-            count += len(names)
+        for found in by_page(partial(self._read, kind), ids, divided=self._source.forkable):
+            self._store(found)
+            gone.difference_update(copy.key.id for copy, _ in found.copies)
+            gone.difference_update(one.key.id for one in found.left_out)
+            count += len(found.copies) + len(found.left_out)
             self._went_on(kind, count, len(ids))
         for name in gone:
             self._remove(Key(kind, name))
@@ -137,8 +137,8 @@ class Transfer:
         before, now = self._marks[kind], self._source.marks(kind)
         self._marks[kind] = now
         changed = [name for name, mark in now.items() if mark is None or before.get(name) != mark]
-        for brought in by_page(partial(self._bring, kind), changed, divided=False):
-            self._note(kind, brought)  # what was removed just now is not among the next marks
+        for found in by_page(partial(self._read, kind), changed, divided=False):
+            self._store(found)  # what was removed just now is not among the next marks
             self.pulse()
         gone = [Key(kind, name) for name in self._digests[kind].keys() - now.keys()]
         for key in gone:
@@ -146,15 +146,25 @@ class Transfer:
         self.counts[kind] = len(now)
         return len(changed) + len(gone)
 
-    def _bring(self, kind: str, ids: Sequence[str]) -> _Brought:
-        """Make these documents of the target the source's. Changes nothing here, and may be done again."""
-        digests, left_out, fresh = dict[str, str](), list[Unreadable](), list[Copy]()
+    def _read(self, kind: str, ids: Sequence[str]) -> _Found:
+        found = _Found([], [])
         for one in self._source.copies_of(kind, ids):
             if isinstance(one, Unreadable):
-                left_out.append(one)
-                continue
-            copy, known = self._carried(one), self._digests[kind].get(one.key.id)
-            digests[copy.key.id] = digest = copy.digest
+                found.left_out.append(one)
+            else:
+                copy = self._carried(one)
+                found.copies.append((copy, copy.digest))
+        return found
+
+    def _store(self, found: _Found) -> None:
+        """Make the target's documents those that were found."""
+        fresh: list[Copy] = []
+        for copy, digest in found.copies:
+            digests = self._digests[copy.key.kind]
+            known = digests.get(copy.key.id)
+            digests[copy.key.id] = digest
+            self._touched.add(copy.key)
+            self.left_out.pop(copy.key, None)
             if known is None:
                 fresh.append(copy)
             elif known != digest:
@@ -162,16 +172,7 @@ class Transfer:
         for copy, done in zip(fresh, self._target.put_all(fresh), strict=True):
             if not done:
                 self._replace(copy)
-        return _Brought(digests, left_out)
-
-    def _note(self, kind: str, brought: _Brought) -> list[str]:
-        """Remember what was brought; the ids of what was found."""
-        self._digests[kind].update(brought.digests)
-        for name in brought.digests:
-            self._touched.add(Key(kind, name))
-            self.left_out.pop(Key(kind, name), None)
-        self.left_out.update((one.key, one) for one in brought.left_out)
-        return [*brought.digests, *(one.key.id for one in brought.left_out)]
+        self.left_out.update((one.key, one) for one in found.left_out)
 
     def _held(self, kind: str) -> Iterator[Mapping[str, str]]:
         """The digests of what the target has, page by page."""

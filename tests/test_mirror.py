@@ -15,6 +15,7 @@ from redis_servers import Start
 from mdcoord.backends.base import Backend
 from mdcoord.backends.markdown import swap
 from mdcoord.backends.markdown.store import MarkdownBackend
+from mdcoord.backends.markdown.writer import Writer
 from mdcoord.backends.markdown.writers import has_writer
 from mdcoord.backends.memory import MemoryBackend
 from mdcoord.backends.redis.store import RedisBackend
@@ -192,10 +193,10 @@ def test_killed_after_the_save_was_taken(
     assert_same(source, folder)
 
 
-def leave_swapped_out(folder: Path, key: Key, text: str) -> None:
+def leave_swapped_out(folder: Path, key: Key, text: str, slot: int = 0) -> None:
     """What a mirror leaves that is killed when it had caught this save."""
     store = MarkdownBackend(folder, durability="none")
-    Path(store._files.temporary(str(path(folder, key)))).write_text(text)
+    Path(store._files.temporary(str(path(folder, key)), slot)).write_text(text)
 
 
 def test_killed_when_a_save_was_swapped_out(source: Backend, folder: Path) -> None:
@@ -213,6 +214,27 @@ def test_killed_when_a_save_was_swapped_out(source: Backend, folder: Path) -> No
     assert "Yours." in source.text(ONE)
     assert_same(source, folder)
     assert not settle(opened(source, folder))
+
+
+def test_killed_twice_when_saves_were_swapped_out(
+    source: Backend, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.create("task", {}, name="one", body="Mine.\n\nSame.\n")
+    settle(opened(source, folder))
+    text = path(folder, ONE).read_text()
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for slot, changed in ((0, text.replace("Mine", "Yours")), (4, text.replace("Same", "Other"))):
+        leave_swapped_out(folder, ONE, changed, slot)
+        with monkeypatch.context() as patch:
+            patch.setattr(Writer, "note", killed)
+            with pytest.raises(KeyboardInterrupt):
+                opened(source, folder).round()
+    settle(opened(source, folder))
+    assert "Yours.\n\nOther.\n" in source.text(ONE)
+    assert_same(source, folder)
 
 
 def test_of_two_saves_that_wait_the_later_one_counts(source: Backend, folder: Path) -> None:

@@ -265,6 +265,18 @@ class TestState:
         edit(store, status="completed")
         assert store.read(ONE).fields["status"] == "completed"
 
+    def test_a_lease_survives_two_writers_killed_before_they_noted_it(
+        self, store: MarkdownBackend, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def killed(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Writer, "note", killed)
+        for change in (Change(set={("n",): 1}, lease=Lease(attempt=7)), Change(set={("n",): 2})):
+            with pytest.raises(KeyboardInterrupt):
+                store.write(ONE, change)
+        assert (store.read(ONE).fields["n"], store.lease(ONE)) == (2, Lease(attempt=7))
+
     def test_a_lease_stays_when_the_document_goes(self, store: MarkdownBackend) -> None:
         store.write(ONE, Change(lease=Lease(attempt=7)))
         store.delete(ONE)

@@ -40,13 +40,15 @@ class State(NamedTuple):
 
     `told` is there when the tool itself put that version together, of what people had saved: the version that
     it was told to write last. While a write changes more than the version, `coming` is the state after it:
-    should the writer be killed, the document tells which of the two is true.
+    should the writer be killed, the document tells which of the two is true. One that is known only so is not
+    `noted` yet.
     """
 
     version: str | None
     lease: Lease | None
     told: str | None = None
     coming: State | None = None
+    noted: bool = True
 
     @classmethod
     def parse(cls, line: bytes) -> State:
@@ -84,7 +86,7 @@ class State(NamedTuple):
     def beside(self, version: str) -> State:
         """The state beside a document of this version."""
         if self.coming and self.coming.version == version:
-            return self.coming
+            return self.coming._replace(noted=False)
         return self._replace(coming=None)
 
 

@@ -234,7 +234,7 @@ class Writer:
         version = version_of(data)
         state = State(version, lease, told)
         line = state.line()
-        if not sure and (lease, told) != (found.state.lease, found.state.told):
+        if not sure and (told or found.state[1:] != state[1:]):
             lock.store(found.state.line(coming=line))
         self._history.remember(key.name, data, [*([found.raw] if found.foreign else []), *saves])
         if not lock.intact:

@@ -298,6 +298,23 @@ def test_from_server_to_server(project: Path, url: str, started: Start) -> None:
     }
 
 
+def test_a_mirror_stays_whole_when_its_workspace_moves_to_another_server(
+    project: Path, url: str, started: Start
+) -> None:
+    root = root_of(project)
+    Workspace.migrate(url, archive=True)
+    with Workspace.open(agent="ada", session="s1") as w:
+        w.tasks.claim("t2", heartbeat=False).complete()
+        w.archive(0)
+        with w.mirror() as mirroring:
+            mirroring.once()
+    copied = {path: path.read_bytes() for path in root.glob("**/*-*.md") if "pre-redis" not in path.parts}
+    assert {"task-t2.md", "events-training.md"} <= {path.name for path in copied}
+    assert any(path.name.startswith("events-training-") for path in copied)
+    assert Workspace.migrate(started().new_url(), archive=True).archived == 0
+    assert {path: path.read_bytes() for path in copied} == copied
+
+
 @pytest.mark.parametrize("step", ["arrive", "remember"])
 def test_killed_between_two_servers(
     project: Path, url: str, server: Server, monkeypatch: pytest.MonkeyPatch, step: str

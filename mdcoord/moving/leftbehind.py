@@ -48,11 +48,12 @@ class LeftBehind:
     def archive(self, *, archived: bool) -> int:
         """Put all files that nobody changed since the move into the archive, and return how many.
 
-        Those of archived events come along, and with `archived` those of archived documents.
+        Those of archived events come along, and with `archived` those of archived documents. What came later
+        is somebody's save, or a mirror's copy.
         """
         since = self._home.since()
-        files = [path for path in self._documents() if not _is_later(path, since)]
-        files += self._archived(_PREFIXES if archived else ("events-",))
+        found = [*self._documents(), *self._archived(_PREFIXES if archived else ("events-",))]
+        files = [path for path in found if not _is_later(path, since)]
         self._put_away(files)
         return len(files)
 

@@ -6,7 +6,10 @@ import json
 import os
 import shlex
 import signal
+import sys
+import threading
 from collections.abc import Callable
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,8 @@ from mdcoord.backends.markdown.store import MarkdownBackend
 from mdcoord.backends.redis import gate
 from mdcoord.backends.redis.store import RedisBackend
 from mdcoord.errors import AlreadyExists, BackendUnavailable, Busy, Moved, NotFound, UsageError
+from mdcoord.interfaces.cli.call import Call
+from mdcoord.interfaces.cli.migrate import _bar
 from mdcoord.layout import state_folder
 from mdcoord.model import Change, Key
 from mdcoord.moving import leftbehind, plain, transfer
@@ -228,6 +233,23 @@ def test_a_second_move_to_the_same_place_takes_over_what_is_there(project: Path,
     with Workspace.open() as w:
         assert w.backend.name == "redis"
         assert said(w) == wanted
+
+
+def test_a_terminal_is_told_how_far_it_is_by_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside another thread a move would not fork."""
+
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    before = threading.active_count()
+    with _bar(Call()) as tell:
+        assert tell is not None
+        tell("task", 1, 2)
+        assert threading.active_count() == before
+    assert "50%" in terminal.getvalue()
 
 
 def test_where_others_are_nobody_moves_in(project: Path, url: str) -> None:

@@ -129,19 +129,19 @@ def _configured(call: Call) -> str:
 
 @contextmanager
 def _bar(call: Call) -> Iterator[Tell | None]:
-    """On a terminal a line that shows how far it is."""
+    """On a terminal a line that shows how far it is. No thread draws it: beside one the move would not fork."""
     if call.json or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with Progress(console=Console(stderr=True), transient=True, auto_refresh=False) as progress:
         lines: dict[str, Any] = {}
 
         def tell(what: str, done: int, total: int) -> None:
             if what not in lines:
                 lines[what] = progress.add_task(what)
-            progress.update(lines[what], completed=done, total=total or None)
+            progress.update(lines[what], completed=done, total=total or None, refresh=True)
 
         yield tell

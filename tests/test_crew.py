@@ -72,6 +72,21 @@ def test_what_a_killed_process_leaves_is_done_by_its_parent() -> None:
     assert [pid == parent for pid, _ in found] == [False] * 4 + [True, False]
 
 
+def test_a_process_that_is_interrupted_as_it_begins_does_not_go_on_as_its_parent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fork = os.fork
+
+    def interrupted() -> int:
+        pid = fork()
+        if not pid:
+            raise KeyboardInterrupt
+        return pid
+
+    monkeypatch.setattr(os, "fork", interrupted)
+    assert [*by_page(who, IDS, divided=True)] == [(os.getpid(), page) for page in PAGES]
+
+
 def test_an_error_is_raised_by_the_page_that_has_it() -> None:
     def work(ids: Sequence[str]) -> Sequence[str]:
         if ids == PAGES[3]:

@@ -66,13 +66,15 @@ def _divided(work: Work[R], pages: Sequence[Sequence[str]], count: int) -> Itera
 
 def _start(work: Work[R], pages: Sequence[Sequence[str]], others: Sequence[_Helper]) -> _Helper:
     reading, writing = os.pipe()
-    pid = os.fork()
-    if not pid:
-        try:
+    parent = os.getpid()
+    try:
+        pid = os.fork()
+        if not pid:
             for line in (*(helper.line.fileno() for helper in others), reading):
                 os.close(line)  # so that writing fails once the parent is gone
             _help(work, pages, writing)
-        finally:
+    finally:
+        if os.getpid() != parent:  # also at a Ctrl-C just after the fork
             os._exit(0)
     os.close(writing)
     return _Helper(pid, open(reading, "rb"))

@@ -129,7 +129,7 @@ def _configured(call: Call) -> str:
 
 @contextmanager
 def _bar(call: Call) -> Iterator[Tell | None]:
-    """On a terminal a line that shows how far it is. No thread draws it: beside one the move would not fork."""
+    """On a terminal a line that shows how far it is. No thread draws it: beside one no move would fork."""
     if call.json or not sys.stderr.isatty():
         yield None
         return

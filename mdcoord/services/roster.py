@@ -139,9 +139,8 @@ class Roster:
             return None  # what cannot be noted is not counted: the claim itself is good
         alone = found == seen.noted
         seen.until = self._env.host.uptime() + REMEMBERED if alone else -float("inf")
-        seen.noted = {name: number for name, number in left.items() if seen.noted.get(name) == number}
-        if not refused:
-            seen.noted[task.id] = attempt
+        noted = {name: number for name, number in left.items() if seen.noted.get(name) == number}
+        seen.noted = noted if refused else {**noted, task.id: attempt}  # at once, as other threads read it
         seen.ended.intersection_update(seen.noted.items())
         return refused
 

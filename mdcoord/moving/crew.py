@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import IO, Any, Final, NamedTuple, TypeVar
 
-PAGE: Final = 200
+PAGE: Final = 500
 """How many documents are worked on at once."""
 
 MANY = 4000

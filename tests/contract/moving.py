@@ -105,6 +105,12 @@ class MovingContract(ContractBase):
         assert [copy.text for copy in copies(backend) if copy.key.id != "n3"] == [TEXT] * 5
         assert list(backend.put_all([])) == []
 
+    def test_a_name_twice_among_many(self, backend: Backend) -> None:
+        names = ["a", "b", "a", "c", "a"]
+        given = [Copy(Key("task", name), f"{TEXT} {place}") for place, name in enumerate(names)]
+        assert list(backend.put_all(given)) == [True, True, False, True, False]
+        assert [copy.text for copy in copies(backend)] == [f"{TEXT} {place}" for place in (0, 1, 3)]
+
     def test_one_of_many_wins(self, backend: Backend) -> None:
         won: list[int] = []
 

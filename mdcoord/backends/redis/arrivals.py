@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from mdcoord.backends.redis.commits import Step, commit
+from mdcoord.backends.redis.commits import Step, commit_all, in_pages
 from mdcoord.backends.redis.documents import Documents
 from mdcoord.backends.redis.keys import Keys
-from mdcoord.backends.redis.link import Command, Link, Word
+from mdcoord.backends.redis.link import Link, Word
 from mdcoord.backends.values import Copy
+from mdcoord.model import Key
 
 PAGE: Final = 100
 """The most documents in one step: others wait for the server meanwhile."""
 
 FULL: Final = 1 << 20
 """Characters of text after which a page is full with fewer."""
+
+AT_ONCE: Final = 10
+"""So many pages are sent at once."""
 
 _JOINED: Final = frozenset({"HSET", "SADD", "ZADD"})
 """Commands that do for several members what they do for one."""
@@ -31,21 +35,14 @@ class Arrivals:
 
     def store(self, copies: Sequence[Copy]) -> list[bool]:
         """For each copy, whether its name was free, so that it is stored. Raises InvalidName."""
-        return [done for page in _pages(copies) for done in self._stored(page)]
+        pages = [[self._documents.arrival(copy) for copy in page] for page in _pages(copies)]
+        return [done for part in in_pages(pages, AT_ONCE) for done in self._stored(part)]
 
-    def _stored(self, copies: Sequence[Copy]) -> list[bool]:
-        """The same for a page, which is stored in one step: all of it, but for the names that are taken."""
-        steps = [self._documents.arrival(copy) for copy in copies]
-        wanted: dict[Command, Step] = {}
-        for step in steps:
-            wanted.setdefault(_place(step), step)
-        while wanted:
-            done, found = commit(self._link, self._keys, joined(wanted.values(), self._keys))
-            if done:
-                break
-            free = zip(wanted.items(), found, strict=True)
-            wanted = {place: step for (place, step), other in free if other is None}
-        return [wanted.get(_place(step)) is step for step in steps]
+    def _stored(self, pages: Sequence[Sequence[Step]]) -> Iterator[bool]:
+        whole = commit_all(self._link, self._keys, [joined(steps, self._keys) for steps in pages])
+        for steps, done in zip(pages, whole, strict=True):
+            # Where a name is taken nothing was done: then each for itself.
+            yield from [True] * len(steps) if done else commit_all(self._link, self._keys, steps)
 
 
 def joined(steps: Iterable[Step], keys: Keys) -> Step:
@@ -68,19 +65,16 @@ def joined(steps: Iterable[Step], keys: Keys) -> Step:
     return whole
 
 
-def _place(step: Step) -> Command:
-    """The command of the guard that sees whether the name is free."""
-    return step.guards[0][0]
-
-
 def _pages(copies: Sequence[Copy]) -> Iterator[list[Copy]]:
-    page: list[Copy] = []
+    """The copies in portions, in none of which a name is twice."""
+    page: dict[tuple[Key, str], Copy] = {}
     size = 0
     for copy in copies:
-        page.append(copy)
+        name = (Key.of(*copy.key), copy.archived)
+        if size >= FULL or len(page) >= PAGE or name in page:
+            yield [*page.values()]
+            page, size = {}, 0
+        page[name] = copy
         size += len(copy.text)
-        if size >= FULL or len(page) >= PAGE:
-            yield page
-            page, size = [], 0
     if page:
-        yield page
+        yield [*page.values()]

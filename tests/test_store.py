@@ -349,6 +349,17 @@ class TestLeftovers:
         assert MINE in store.text(ONE)
         store.sweep()
 
+    def test_a_save_is_merged_into_what_the_history_has_lost(self, store: MarkdownBackend) -> None:
+        """In a power cut, which takes what was not synced: the history, but not the document."""
+        past = Path(store._files.state, "history", "task-one")
+        before, text = past.read_bytes(), path_of(store).read_text()
+        edit(store, status="completed")
+        past.write_bytes(before)
+        self.left(store, text.replace(NOTE, MINE).encode())
+        store.sweep()
+        assert MINE in store.text(ONE)
+        assert store.read(ONE).fields["status"] == "completed"
+
     def test_an_unreadable_one_is_put_aside(self, store: MarkdownBackend) -> None:
         left = self.left(store, b"\xff strange")
         edit(store, status="completed")

@@ -269,7 +269,7 @@ class Writer:
         tool = past.tool(found.state.version)
         if saved.strip() and not past.contains(saved, found.raw, tool):
             saves = {temp: saved} | ({self._reader.path(key): found.raw} if found.foreign else {})
-            draft = None if tool is None else self._united(key, past, tool, saves)
+            draft = None if tool is None else self._united(key, found, past, tool, saves)
             if draft is None:
                 self._files.keep(temp, self._reader.path(key))
                 return
@@ -285,9 +285,14 @@ class Writer:
                 return self._adopt(key, found, found.state.lease, lock)
         return found
 
-    def _united(self, key: Key, past: Past, tool: int, saves: Mapping[str, bytes]) -> Draft | None:
-        """The tool's version with all saves, by their files, the last one last; None if one is unreadable."""
-        text = past.versions[tool].text
+    def _united(
+        self, key: Key, found: Found, past: Past, tool: int, saves: Mapping[str, bytes]
+    ) -> Draft | None:
+        """The tool's version with all saves, by their files, the last one last; None if one is unreadable.
+
+        What is there is that version unless it is a save: a power cut may have taken the memory of it.
+        """
+        text = past.versions[tool].text if found.foreign else found.draft.text
         try:
             for path in sorted(saves, key=self._files.saved_at):
                 save = decode(saves[path], where=path)

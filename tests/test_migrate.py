@@ -401,6 +401,23 @@ def test_a_late_save_in_the_old_place_is_told(project: Path, url: str) -> None:
     assert "Edited late" in (root / back.set_aside[0]).read_text()
 
 
+def test_a_late_save_that_a_killed_mirror_merged_and_did_not_take_along_is_told(
+    project: Path, url: str
+) -> None:
+    root = root_of(project)
+    Workspace.migrate(url)
+    with Workspace.open() as w:
+        with w.mirror() as mirroring:
+            mirroring.once()
+        assert w.status()["left_behind"] == []
+        files = MarkdownBackend(root, state=state_folder(root), elsewhere=True)
+        text = (root / "task-t1.md").read_text().replace("For people.", "Edited late.")
+        Path(files._files.temporary(str(root / "task-t1.md"))).write_text(text)
+        files.sweep()
+        assert "Edited late." in (root / "task-t1.md").read_text()
+        assert w.status()["left_behind"] == [str(root / "task-t1.md")]
+
+
 def test_a_file_that_goes_while_it_is_looked_at_is_nobodys_save(
     project: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,7 +88,8 @@ class LeftBehind:
     def _is_mirrored(self, path: Path) -> bool:
         kind, _, name = path.stem.partition("-")
         if kind != "events":
-            return State.parse(self._files.peek(path.stem)).version == version_of(path.read_bytes())
+            state = State.parse(self._files.peek(path.stem))
+            return state.told is None and state.version == version_of(path.read_bytes())
         newest = EventLog(self._files, str(self._root)).last(name, 1)
         return bool(newest) and is_noted(Memos(self._files).get(PLACES, name), newest[0])
 

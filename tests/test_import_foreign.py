@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from mdcoord.backends.base import Backend
 from mdcoord.backends.taskqueue.entry import Wanted, wanted_for, wanted_gone
 from mdcoord.errors import InvalidDocument, NotFound, UsageError
 from mdcoord.formats.foreign.found import plain_name, stamp, status_of
+from mdcoord.interfaces.cli.app import cli
 from mdcoord.model import Key
 from mdcoord.moving.importing import Imported
+from mdcoord.rules.readiness import HELD
 from mdcoord.workspace import Workspace
 
 BACKLOG_TASK = """\
@@ -187,8 +190,8 @@ def test_backlog(w: Workspace, folder: Path) -> None:
         "field 'milestone'": 1,
         "file in archive/, which stays there": 1,
         "several assignees: the first one has it": 1,
-        "status 'Draft': held back as cancelled": 1,
     }
+    assert found.held == ("draft-1",)
     task = w.tasks.get("1")
     assert task.body.endswith(BACKLOG_TASK.partition("---\n\n")[2])
     assert {name: task[name] for name in ("title", "status", "priority", "assigned_agent", "labels")} == {
@@ -215,7 +218,11 @@ def test_an_old_file_of_backlog(w: Workspace, folder: Path) -> None:
         "parent": "1",
         "acceptance": ["one"],
     }
-    assert w.tasks.get("draft-1").status == "cancelled"
+    assert chosen(w, "draft-1", "status", "not_before", "backlog") == {
+        "status": "pending",
+        "not_before": HELD,
+        "backlog": {"status": "Draft"},
+    }
     assert w.context.get("decision-1")["backlog"] == {"status": "proposed"}
     assert w.context.get("deep-guide").body.endswith("# A guide\n")
 
@@ -258,6 +265,66 @@ def test_beads(w: Workspace, tmp_path: Path) -> None:
         "result": "fixed",
         "completed_at": "2026-01-11T19:56:08.000Z",
     }
+
+
+def test_what_is_held_back_there_is_on_hold(w: Workspace, tmp_path: Path) -> None:
+    def issue(id: str, status: str, *needs: str, **rest: Any) -> dict[str, Any]:
+        links = [{"issue_id": id, "depends_on_id": need, "type": "blocks"} for need in needs]
+        return {"id": id, "title": id, "status": status, "dependencies": links, **rest}
+
+    until = "2031-05-01T00:00:00Z"
+    rows = [
+        issue("blocked", "blocked", "over", priority=0),
+        issue("dated", "blocked", defer_until=until),
+        issue("waits", "blocked", "work"),
+        issue("put-off", "deferred", defer_until=until),
+        issue("some-day", "deferred", "work"),
+        issue("after", "open", "some-day"),
+        issue("work", "open", priority=4),
+        issue("over", "closed"),
+        issue("robot", "deferred", issue_type="agent"),
+    ]
+    file = lines(tmp_path / "issues.jsonl", rows)
+    held = ("blocked", "dated", "some-day")
+    assert w.import_(file, tool="beads", dry_run=True).held == held
+    found = w.import_(file, tool="beads")
+    assert (found.held, found.remarks) == (held, {"type 'agent' is no work: held back as cancelled": 1})
+    assert {task.id: (task.status, task.not_before) for task in w.tasks.list()} == {
+        "blocked": ("pending", HELD),
+        "dated": ("pending", HELD),
+        "waits": ("pending", None),
+        "put-off": ("pending", "2031-05-01T00:00:00.000Z"),
+        "some-day": ("pending", HELD),
+        "after": ("pending", None),
+        "work": ("pending", None),
+        "over": ("completed", None),
+        "robot": ("cancelled", None),
+    }
+    assert w.tasks.get("some-day")["beads"]["status"] == "deferred"
+    assert w.tasks.why("blocked") == [
+        "it is on hold until somebody lets it be claimed with `mdcoord task retry`"
+    ]
+    assert w.tasks.why("put-off") == ["it is not to start before 2031-05-01T00:00:00.000Z"]
+    with w.tasks.claim(agent="ada") as claim:
+        assert claim.id == "work"
+        claim.complete()
+    w.tasks.retry("some-day")
+    assert w.tasks.claim("some-day", agent="ada").attempt == 1
+    rows[-2] = issue("work", "closed")  # that may unblock another, and makes no other task of it
+    assert w.import_(lines(file, rows), tool="beads").different == ("task-work (work)",)
+
+
+def test_what_cannot_be_used_is_named_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = lines(tmp_path / "t.jsonl", [{"id": number} for number in range(30)])
+    call = CliRunner().invoke
+    assert call(cli, ["init"]).exit_code == 0
+    done = call(cli, ["import", "--from", "tasks", str(file)])
+    said = done.stderr.splitlines()
+    assert (done.exit_code, len([line for line in said if "it has no title" in line])) == (7, 20)
+    assert said[-1] == "mdcoord: left out: 10 more (--json lists all)"
+    done = call(cli, ["import", "--from", "tasks", str(file), "--json"])
+    assert len(json.loads(done.stdout)["left_out"]) == 30
 
 
 def test_taskqueue(w: Workspace, tmp_path: Path) -> None:
@@ -398,6 +465,7 @@ def test_odd_values_stop_no_import(w: Workspace, tmp_path: Path, odd: object) ->
         ("Won\u2019t Do", None, "cancelled"),
         ("blocked", "ada", "pending"),
         ("Skipped", None, "cancelled"),
+        ("On_Hold", None, "pending"),
         ("Waiting for Godot", None, "pending"),
         (None, None, "pending"),
     ],

@@ -12,10 +12,11 @@ from typing import Final
 from mdcoord.backends.base import Backend
 from mdcoord.backends.values import Copy
 from mdcoord.errors import AlreadyExists, InvalidDocument, InvalidName, NotFound, UsageError
-from mdcoord.formats.foreign.found import Found, Remark, Unusable, plain_name
+from mdcoord.formats.foreign.found import BLOCKED, Found, Remark, Unusable, plain_name
 from mdcoord.host import Host
 from mdcoord.model import Key, Value
 from mdcoord.moving.importing import Imported
+from mdcoord.rules.readiness import DONE, HELD
 from mdcoord.shapes import faults
 
 ORIGIN: Final = "imported_from"
@@ -36,6 +37,7 @@ class ForeignImport:
         self._different: list[str] = []
         self._left_out: list[str] = []
         self._remarks: Counter[str] = Counter()
+        self._held: list[str] = []
         self._made: dict[Key, Mapping[str, Value]] = {}
         self._texts: dict[Key, str] = {}
 
@@ -64,6 +66,7 @@ class ForeignImport:
             self._dry_run,
             tuple(self._left_out),
             dict(sorted(self._remarks.items())),
+            tuple(sorted(self._held)),
         )
 
     def _import(self, found: Found, names: _Names) -> None:
@@ -83,6 +86,8 @@ class ForeignImport:
         self._fates[fate][key.kind] += 1
         if fate == "new":
             self._remarks.update(found.remarks)
+            if fields.get("not_before") == HELD:
+                self._held.append(key.id)
             if missing := names.missing(found):
                 self._remarks[f"{found.id} depends on what is not there: {', '.join(missing)}"] += 1
 
@@ -139,6 +144,8 @@ class ForeignImport:
         version = sha256(said.encode()).hexdigest()[:16]
         now = self._host.stamp()
         if found.kind == "task":
+            if found.held and fields.get("status") == "pending":
+                fields["not_before"] = _begin(found, names)
             fields |= {"attempt": 0, "created_at": fields.get("created_at") or now}
             fields["updated_at"] = fields.get("updated_at") or fields["created_at"]
         kept = {self._tool: dict(found.kept)} if found.kept else {}
@@ -155,11 +162,14 @@ class _Names:
 
     def __init__(self, found: Iterable[Found]) -> None:
         self._known: dict[str, str] = {}
+        self._open: set[str] = set()
         numbers: dict[str, list[str]] = {}
         for one in found:
             if one.kind == "task" and (name := plain_name(one.id)):
                 id = Key.of("task", name).id
                 self._known[one.id.lower()] = id
+                if one.fields.get("status") not in DONE:
+                    self._open.add(id)
                 if not one.id.lower().startswith("draft-"):
                     numbers.setdefault(_number(one.id), []).append(id)
         # A project may have called its tasks something else since; then old references still say task-7.
@@ -172,9 +182,20 @@ class _Names:
             raise InvalidName(f"{other[:80]!r} cannot be the id of a task", hint="change it there")
         return self._known.get(other.lower()) or Key.of("task", name).id
 
+    def waits(self, found: Found) -> bool:
+        """Whether a task depends on one of the others that is not completed."""
+        return any(self.of(other) in self._open for other in found.depends_on)
+
     def missing(self, found: Found) -> list[str]:
         """The dependencies of a task on what is not there."""
         return [other for other in found.depends_on if other.lower() not in self._known]
+
+
+def _begin(found: Found, names: _Names) -> Value:
+    """When somebody may begin with a task that is held back there; a time that is set does not unblock it."""
+    if found.held == BLOCKED:
+        return found.fields.get("not_before") if names.waits(found) else HELD
+    return found.fields.get("not_before") or HELD
 
 
 def key_of(found: Found) -> Key:

@@ -37,7 +37,8 @@ class Imported:
 
     `new` and `same` (it was there already) count them by kind. `different` names those that were left, since
     something else of that name is there; `lost` those that could not be found at the end. From another
-    program: `left_out` says what could not be used, and `remarks` what has no equivalent here, and how often.
+    program: `left_out` says what could not be used, `remarks` what has no equivalent here, and how often, and
+    `held` names the new tasks that are on hold (see `readiness.HELD`), as they are held back there.
     """
 
     new: Mapping[str, int] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class Imported:
     dry_run: bool = False
     left_out: tuple[str, ...] = ()
     remarks: Mapping[str, int] = field(default_factory=dict)
+    held: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Value]:
         """As plain JSON data."""
@@ -58,6 +60,7 @@ class Imported:
             "dry_run": self.dry_run,
             "left_out": list(self.left_out),
             "remarks": dict(self.remarks),
+            "held": list(self.held),
         }
 
 

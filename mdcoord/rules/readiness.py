@@ -15,8 +15,13 @@ UNDONE: Final = frozenset(["failed", "dead", "cancelled"])
 """A task that ended so blocks those that depend on it until somebody retries it."""
 ENDED: Final = DONE | UNDONE
 
+HELD: Final = "9999-12-31T00:00:00.000Z"
+"""The `not_before` of a task that is on hold: nobody is to claim it until somebody says so."""
+
 StatusOf = Callable[[str], str | None]
 """The status of the task with this id (without the kind's prefix), None when there is no such task."""
+
+_ON_HOLD: Final = "it is on hold until somebody lets it be claimed with `mdcoord task retry`"
 
 Rivals = Callable[[str], Iterable[str]]
 """The tasks in progress that must not run at the same time as the one with this id."""
@@ -83,7 +88,8 @@ def obstacles(
             reasons.append(f"it conflicts with task {other}, which is in progress")
     not_before = fields.get("not_before")
     if not_before and _later(not_before, now):
-        reasons.append(f"it is not to start before {not_before}")
+        held = str(not_before)[:4] == HELD[:4]
+        reasons.append(_ON_HOLD if held else f"it is not to start before {not_before}")
     if (can is not None or agent is not None) and not _waited(fields, now, fallback):
         reasons += _reserved(fields, can, agent, status)
     return reasons

@@ -8,7 +8,16 @@ from typing import Any, Final
 
 from mdcoord.errors import InvalidDocument
 from mdcoord.formats.document import Document
-from mdcoord.formats.foreign.found import PRIORITY, Found, Unusable, filled, plain_name, stamp, status_of
+from mdcoord.formats.foreign.found import (
+    PRIORITY,
+    Found,
+    Unusable,
+    filled,
+    held_by,
+    plain_name,
+    stamp,
+    status_of,
+)
 from mdcoord.model import Value
 
 _SECTION: Final = re.compile(r"<!-- SECTION:([A-Z_]+):BEGIN -->\s*\n(.*?)\n?<!-- SECTION:\1:END -->", re.S)
@@ -61,6 +70,7 @@ def read_task(text: str, where: str) -> Found | Unusable:
         str(raw["parent_task_id"]) if raw.get("parent_task_id") else None,
         filled({name: value for name, value in raw.items() if name not in _SAID}),
         (*remarks, *(f"field {name!r}" for name in ("milestone", "ordinal") if raw.get(name))),
+        held_by(raw.get("status")),
     )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from mdcoord.formats.foreign.found import Found, Unusable, filled, plain_name, stamp, status_of
+from mdcoord.formats.foreign.found import Found, Unusable, filled, held_by, plain_name, stamp, status_of
 from mdcoord.model import Value
 
 _WAITS: Final = frozenset(["blocks", "conditional-blocks", "waits-for"])
@@ -61,6 +61,7 @@ def read_issue(raw: Mapping[str, Any], where: str) -> Found | Unusable:
         next(iter(_targets(links, {"parent-child"})), None),
         filled({name: value for name, value in raw.items() if name not in _SAID}),
         (*remarks, *_other_links(links)),
+        held_by(raw.get("status")),
     )
 
 

@@ -14,19 +14,22 @@ from mdcoord.model import Value
 STATUS: Final = {
     word: status
     for status, words in {
-        "pending": "to do, todo, open, new, ready, not started, pending, next, planned, blocked",
+        "pending": "to do, todo, open, new, ready, not started, pending, next, planned, blocked, "
+        "draft, deferred, on hold, paused, someday, pinned",
         "in_progress": "in progress, doing, started, active, wip, hooked, review, in review, testing",
         "completed": "done, completed, complete, closed, finished, resolved, shipped, merged",
         "cancelled": "cancelled, canceled, won't do, wontfix, skipped, rejected, abandoned, obsolete, "
-        "duplicate, archived, draft, deferred, on hold, paused, someday, pinned",
+        "duplicate, archived",
         "failed": "failed, error",
     }.items()
     for word in words.split(", ")
 }
-"""Their words for a status, in ours. What is put off is cancelled here: nobody is to claim it."""
+"""Their words for a status, in ours."""
 
-_HELD: Final = re.compile(r"draft|deferred|hold|paused|someday|pinned")
-"""Those of them that may still be done some day."""
+BLOCKED: Final = "blocked"
+
+_HELD: Final = frozenset([BLOCKED, "draft", "deferred", "on hold", "paused", "someday", "pinned"])
+"""Those of them for which nobody is to begin with it yet."""
 
 PRIORITY: Final = {"critical": 2, "urgent": 2, "highest": 2, "high": 1, "medium": 0, "normal": 0, "low": -1}
 """Their words for a priority; 0 is ours where nothing is said."""
@@ -41,7 +44,8 @@ class Found:
     """A document in the making. `id` and the ids in `depends_on` and `parent` are those of the other program.
 
     `kept` is what of the original is not said in our fields, or not fully. `remarks` say in a phrase each
-    what has no equivalent here. With a `text` it is a document of mdcoord, which is this text.
+    what has no equivalent here. `held` is the word with which it is held back there ("": it is not); BLOCKED
+    may be said of what it depends on, too. With a `text` it is a document of mdcoord, which is this text.
     """
 
     kind: str
@@ -52,6 +56,7 @@ class Found:
     parent: str | None = None
     kept: Mapping[str, Value] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    held: str = ""
     text: str | None = None
 
 
@@ -90,15 +95,23 @@ def status_of(word: Any, agent: str | None, ended: bool = False) -> tuple[str, t
 
     `ended`: whether they say elsewhere that it is over.
     """
-    plain = re.sub(r"[\s_-]+", " ", str(word or "").strip().lower().replace("\u2019", "'"))
+    plain = _plain(word)
     status = STATUS.get(plain, "completed" if ended else "pending")
     if plain and plain not in STATUS:
         return status, (f"status {word!r}: taken as {status}",)
     if status == "in_progress" and agent is None:
         return "pending", (f"status {word!r} of a task that nobody has: taken as pending",)
-    if status == "cancelled" and _HELD.search(plain):
-        return status, (f"status {word!r}: held back as cancelled",)
     return status, ()
+
+
+def held_by(word: Any) -> str:
+    """Their word for a status where it holds the task back, else ""."""
+    plain = _plain(word)
+    return plain if plain in _HELD else ""
+
+
+def _plain(word: Any) -> str:
+    return re.sub(r"[\s_-]+", " ", str(word or "").strip().lower().replace("\u2019", "'"))
 
 
 def filled(fields: Mapping[str, Value]) -> dict[str, Value]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from mdcoord.formats.foreign.found import Found, Remark, Unusable, filled, status_of
+from mdcoord.formats.foreign.found import Found, Remark, Unusable, filled, held_by, status_of
 from mdcoord.model import Value
 
 _PROJECT_SAID: Final = frozenset(["projectId", "tasks", "initialPrompt"])
@@ -67,4 +67,5 @@ def _task(raw: Mapping[str, Any], project: str) -> Found:
     parts = {"Tools": raw.get("toolRecommendations"), "Rules": raw.get("ruleRecommendations")}
     body = "\n".join(f"## {name}\n\n{str(text).strip()}\n" for name, text in parts.items() if text)
     kept = filled({name: value for name, value in raw.items() if name not in _TASK_SAID})
-    return Found("task", raw["id"], filled(fields), body, kept=kept, remarks=remarks)
+    held = held_by(raw.get("status"))
+    return Found("task", raw["id"], filled(fields), body, kept=kept, remarks=remarks, held=held)

@@ -45,7 +45,7 @@ def update(
 def retry(call: Call, id: str | None, dead: bool, op: str | None) -> None:
     """Make an ended task pending again, with new attempts.
 
-    One that failed and is pending again need not wait any longer.
+    One that is pending and waits for a time, or is on hold, need not wait any longer.
     """
     if (id is None) != dead:
         raise click.UsageError("Say which task, or --dead for all dead letters.")

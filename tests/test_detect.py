@@ -165,6 +165,14 @@ def test_what_counts_as_an_answer(answer: bytes, expected: str) -> None:
     assert re.search(expected, found) if expected else not found
 
 
+@pytest.mark.parametrize("odd", "/?#[")
+def test_no_part_of_a_password_is_told_that_is_not_encoded(odd: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        parse_address(f"redis://:xyz{odd}w@h/0", {})
+    assert "xyz" not in str(raised.value)
+    assert "percent-encoded" in str(raised.value)
+
+
 def test_a_server_on_this_machine_that_nobody_named(closed: str, started: Start) -> None:
     """On its usual port, which is another one here; only who asks for everything finds it."""
     started("--port", closed, "--bind", "127.0.0.1")

@@ -124,6 +124,7 @@ def test_a_home_that_says_nothing_stops_everybody(store: MarkdownBackend, tmp_pa
         ("unix://u:p@/run/x.sock?db=1", "unix:///run/x.sock?db=1"),
         ("redis://h:1?username=u&password=p&db=0&prefix=a:", "redis://h:1?db=0&prefix=a:"),
         ("rediss://h/0?ssl_p%61ssword=p", "rediss://h/0"),
+        *((f"redis://:p{odd}w@h:1/0", "redis://…") for odd in "/?#["),
     ],
 )
 def test_passwords_are_not_shown(place: str, said: str) -> None:

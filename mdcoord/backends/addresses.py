@@ -15,8 +15,12 @@ def shown(place: str) -> str:
     scheme, separator, rest = place.partition("://")
     if not separator:
         return place
-    from urllib.parse import unquote  # 3 ms that most commands need not pay
+    from urllib.parse import unquote, urlsplit  # 3 ms that most commands need not pay
 
+    try:
+        urlsplit(place).port  # noqa: B018
+    except ValueError:
+        return f"{scheme}://…"  # a password that is not percent-encoded ends where it should not
     rest, _, query = rest.partition("?")
     authority, slash, path = rest.partition("/")
     told = [part for part in query.split("&") if not _SECRET.search(unquote(part.partition("=")[0]))]

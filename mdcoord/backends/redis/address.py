@@ -50,8 +50,8 @@ def parse_address(url: str, environ: Mapping[str, str]) -> Address:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise wrong(str(error)) from None
+    except ValueError:  # which tells a part of a password that is not encoded
+        raise wrong("its host or port is none, or `/?#[` in its password is not percent-encoded") from None
     if parts.scheme not in SCHEMES:
         raise wrong(f"it does not begin with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}")
     query = dict(parse_qsl(parts.query, keep_blank_values=True))

@@ -205,6 +205,27 @@ def test_no_password_is_told(closed: str) -> None:
     assert f"127.0.0.1:{closed}" in found.notice
 
 
+def test_a_server_that_was_named_needs_its_library(
+    project: Path, closed: str, started: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started("--port", closed, "--bind", "127.0.0.1")
+    monkeypatch.setitem(sys.modules, "redis", None)
+    monkeypatch.setenv("REDIS_PORT", closed)
+    monkeypatch.setenv("MDCOORD_TASKQUEUE_COMMAND", "off")
+    monkeypatch.setenv("REDIS_HOST", "localhost")
+    for arguments in (["init"], ["init", "--backend", "auto"], ["init", "--backend", "redis"]):
+        refused = mdcoord(*arguments)
+        assert refused.exit_code == 8
+        assert "the library for Redis is not installed" in refused.stderr
+        assert "pip install '.[redis]'" in refused.stderr
+        assert not (project / ".claude").exists()
+    monkeypatch.delenv("REDIS_HOST")
+    found = choose("auto", configured(taskqueue_command="off"), {"REDIS_PORT": closed})
+    assert (found.mode, found.notice) == ("markdown", "")
+    assert "Redis answers at" in found.reasons[0]
+    assert "is not installed" in found.reasons[0]
+
+
 def test_looking_is_cheap(closed: str) -> None:
     """Neither redis-py nor a child process is needed to see that nobody is there."""
     code = (

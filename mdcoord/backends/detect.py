@@ -115,19 +115,23 @@ def _notice(missed: list[str], mode: str) -> str:
 def _redis(config: Config, environ: Mapping[str, str], said: str) -> tuple[str, str]:
     """Where Redis answers ("" where it does not), and that in words.
 
-    The place has all that was found out, for another process may have other variables.
+    The place has all that was found out, for another process may have other variables. Raises
+    BackendUnavailable where a server is named and its library is missing: others may well be there.
     """
     from importlib.util import find_spec
 
-    from mdcoord.backends.redis.address import parse_address
+    from mdcoord.backends.redis.address import no_library, parse_address
 
     address = parse_address(said if is_address(said) else redis_url(config, environ), environ)
     named = is_address(said) or _named("redis", config, environ)
+    missing = find_spec("redis") is None
+    if named and missing:
+        raise no_library()
     problem = ping(address, FAR if named else NEAR)
     if problem:
         return "", f"no Redis at {address.shown} ({problem})"
-    if find_spec("redis") is None:
-        return "", f"Redis answers at {address.shown}, but redis-py is missing: pip install 'mdcoord[redis]'"
+    if missing:
+        return "", f"Redis answers at {address.shown}, but {no_library()}"
     return address.place, f"Redis answers at {address.shown}"
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from mdcoord.errors import UsageError
+from mdcoord.errors import BackendUnavailable, UsageError
 
 SCHEMES: Final = ("redis", "rediss", "unix")
 TIMEOUT: Final = 5.0
@@ -86,6 +86,14 @@ def _seconds(text: str | None) -> float:
     if not 0 < seconds <= LONGEST:
         raise wrong(f"its timeout is not between 0 and {LONGEST:g} seconds")
     return seconds
+
+
+def no_library() -> BackendUnavailable:
+    """The error for an installation without redis-py."""
+    return BackendUnavailable(
+        "the library for Redis is not installed",
+        hint="pip install 'mdcoord[redis]', from a checkout pip install '.[redis]'",
+    )
 
 
 def wrong(reason: str) -> UsageError:

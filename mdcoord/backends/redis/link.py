@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mdcoord.backends.addresses import moved_to
-from mdcoord.backends.redis.address import Address, wrong
+from mdcoord.backends.redis.address import Address, no_library, wrong
 from mdcoord.errors import BackendUnavailable, Busy
 
 try:
@@ -32,9 +32,7 @@ try:
     from redis.connection import parse_url
     from redis.retry import Retry
 except ImportError as error:
-    raise BackendUnavailable(
-        "the library for Redis is not installed", hint="pip install 'mdcoord[redis]'"
-    ) from error
+    raise no_library() from error
 
 try:
     from hiredis import pack_command as _pack

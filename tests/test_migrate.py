@@ -669,9 +669,8 @@ def test_other_programs_read_plain_keys(project: Path, url: str, server: Server,
         ]
         assert history == ["noted", *["step"] * 8]
         assert w.backend.name == "markdown"
-        assert not RedisBackend(url).channels()
-        with pytest.raises(AlreadyExists):
-            w.copy_plain(url, layout)
+        with pytest.raises(AlreadyExists, match="a copy for other programs"):
+            RedisBackend(url)
         for wrong in ("json", "xml") if layout != "json" else ("xml",):
             with pytest.raises(UsageError):
                 w.copy_plain(server.url("other:"), wrong)
@@ -723,3 +722,28 @@ def test_a_plain_copy_that_is_refused_leaves_no_line_open(
     with Workspace.open() as w, pytest.raises(AlreadyExists):
         w.copy_plain(url, "hash")
     assert closed
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_no_workspace_moves_to_where_a_plain_copy_is(project: Path, url: str, dry_run: bool) -> None:
+    with Workspace.open() as w:
+        w.copy_plain(url, "hash")
+        with pytest.raises(AlreadyExists, match="mdcoord:plain names its keys"):
+            Workspace.migrate(url, dry_run=dry_run)
+        assert w.backend.name == "markdown"
+        assert not w.copy_plain(url, "hash").left, "it can be made again"
+
+
+def test_a_move_leaves_the_events_of_others_where_they_are(project: Path, url: str, server: Server) -> None:
+    import redis
+
+    prefix = url.rpartition("=")[2]
+    with Workspace.open() as w:
+        wanted = said(w)
+    with redis.Redis(unix_socket_path=str(server.socket)) as others:
+        others.rpush(f"{prefix}events:training:history", "theirs", '{"id": 1}')
+        Workspace.migrate(url)
+        with Workspace.open() as w:
+            assert said(w) == wanted
+            assert "2 entries of this list" in w.check()[0].message
+        assert others.lrange(f"{prefix}events:training:archive", -2, -1) == [b"theirs", b'{"id": 1}']

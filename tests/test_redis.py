@@ -21,6 +21,7 @@ from claimants import Claimants
 from redis_servers import JSON, Cutter, Relay, Server, Start
 from storms.processes import run_all
 
+from mdcoord.backends.redis import log as redis_log
 from mdcoord.backends.redis.address import parse_address
 from mdcoord.backends.redis.link import Link
 from mdcoord.backends.redis.store import RedisBackend
@@ -441,6 +442,39 @@ def test_events_as_others_see_them(w: Workspace, others: Any, prefix: str) -> No
     newest, oldest = (json.loads(text) for text in others.lrange(f"{prefix}events:training:history", 0, -1))
     assert json.loads(heard["data"]) == oldest
     assert (oldest["event"], oldest["data"], newest["event"]) == ("saved", {"step": 3}, "done")
+
+
+def test_what_others_put_among_the_events_is_passed_over(
+    w: Workspace, others: Any, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_log, "PAGE", 3)
+    place = f"{prefix}events:training:history"
+    theirs = [
+        b"mine",
+        b"{}",
+        b"[1]",
+        b'{"id": "x", "event": "e", "timestamp": "t", "data": 1}',
+        b"[" * 100_000,
+    ]
+    others.lpush(place, *theirs)
+    events = []
+    for number in range(4):
+        events.append(w.events.publish("training", "step", number=number))
+        others.lpush(place, *theirs)
+    log, ids = w.backend, [event.id for event in events]
+    assert [event.id for event in log.tail("training")] == ids
+    assert [event.id for event in log.history("training")] == ids
+    assert [event.id for event in log.tail("training", limit=2)] == ids[:2]
+    for number, event in enumerate(events):
+        assert [one.id for one in log.tail("training", event.cursor, 2)] == ids[number + 1 : number + 3]
+        assert [one.id for one in log.tail("training", f"training:1:{event.id}")] == ids[number + 1 :]
+        assert [one.id for one in log.last("training", number)] == ids[4 - number :]
+    assert [one.id for one in log.last("training", 9)] == ids
+    assert [(one.path, one.message) for one in w.check()] == [
+        (place, "25 entries of this list are no event of mdcoord, and passed over")
+    ]
+    log.rotate("training", 7)
+    assert [event.id for event in log.history("training")] == ids
 
 
 def test_messages_as_others_see_them(w: Workspace, others: Any, prefix: str) -> None:

@@ -1,13 +1,15 @@
 """Events: two lists a channel, its history and what was rotated out of it, both with the newest first.
 
 A cursor is the number of an event, counted from the first that the channel ever had, and its id: by that a
-cursor is known that was made where the channel lived before.
+cursor is known that was made where the channel lived before. Other programs may write to these lists, too:
+what is no event of ours has a number, and is passed over.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from mdcoord.backends.naming import random_name
@@ -16,9 +18,10 @@ from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Link, Script
 from mdcoord.backends.redis.sight import dump
 from mdcoord.backends.refusals import no_channel, no_cursor
-from mdcoord.backends.values import Event
+from mdcoord.backends.values import Event, Unreadable
 from mdcoord.formats.eventids import channel_name, identity_of
 from mdcoord.formats.eventlog import render_event
+from mdcoord.model import Key
 
 PAGE: Final = 1000
 """Events read or moved by one script."""
@@ -80,8 +83,7 @@ class EventLog:
             total, begin, page = self._page(channel, "", count)
         else:
             total, begin, page = self._after(channel, after, count)
-        end = total if limit is None else min(total, begin + max(limit, 0))
-        return self._onward(channel, begin, end, page)
+        return islice(self._onward(channel, begin, total, page), None if limit is None else max(limit, 0))
 
     def _after(self, channel: str, cursor: str, count: int) -> tuple[int, int, list[bytes]]:
         number, id = _parsed(channel, cursor)
@@ -93,7 +95,7 @@ class EventLog:
         if id == BEFORE:
             return self._page(channel, 0, count)  # which place that was is not known any more
         total, begin, page = self._page(channel, max(number - 1, 0), count + 1)
-        if page and json.loads(page[0])["id"] == id:
+        if any(event.id == id for event in _events(channel, begin, page[:1])):
             return total, begin + 1, page[1:]
         found = self._search(channel, id)
         if not found:
@@ -102,15 +104,19 @@ class EventLog:
 
     def _search(self, channel: str, id: str) -> int:
         """The number of the newest event that has this id, 0 where none has."""
-        same = (number for number, event in enumerate(self.history(channel), 1) if _is(event, id))
-        return max(same, default=0)
+        same = (event.cursor for event in self.history(channel) if identity_of(event.id) == identity_of(id))
+        return max((_parsed(channel, cursor)[0] for cursor in same), default=0)
 
     def last(self, channel: str, count: int) -> Sequence[Event]:
         """See `Backend.last`."""
         channel = channel_name(channel)
-        count = max(count, 0)
-        _, begin, page = self._page(channel, -count or "", count)
-        return [_event(channel, begin + place, text) for place, text in enumerate(page, 1)]
+        asked = count = max(count, 0)
+        while True:
+            _, begin, page = self._page(channel, -asked or "", asked)
+            events = [*_events(channel, begin, page)]
+            if len(events) >= count or len(page) < asked:
+                return events[-count:]
+            asked *= 2
 
     def start(self, channel: str) -> str:
         """See `Backend.start`."""
@@ -139,12 +145,31 @@ class EventLog:
             if count < PAGE:
                 return moved
 
-    def _onward(self, channel: str, begin: int, end: int, page: list[bytes]) -> Iterator[Event]:
+    def problems(self, channel: str) -> Sequence[Unreadable]:
+        """What readers of the log pass over. Raises NotFound."""
+        channel = channel_name(channel)
+        total, begin, page = self._page(channel, "", PAGE)
+        pages = self._pages(channel, begin, total, page)
+        count = sum(len(page) - sum(1 for _ in _events(channel, begin, page)) for begin, page in pages)
+        if not count:
+            return ()
+        what = "1 entry of this list is" if count == 1 else f"{count} entries of this list are"
+        message = f"{what} no event of mdcoord, and passed over"
+        hint = "another program wrote that: give it a list of its own"
+        return [Unreadable(Key("events", channel), self._keys.history(channel), message, hint=hint)]
+
+    def _onward(self, channel: str, begin: int, total: int, page: list[bytes]) -> Iterator[Event]:
+        for before, found in self._pages(channel, begin, total, page):
+            yield from _events(channel, before, found)
+
+    def _pages(
+        self, channel: str, begin: int, total: int, page: list[bytes]
+    ) -> Iterator[tuple[int, list[bytes]]]:
+        """This page and all after it, each with the number of the entry before it."""
         while page:
-            for place, text in enumerate(page, 1):
-                yield _event(channel, begin + place, text)
+            yield begin, page
             begin += len(page)
-            page = self._page(channel, begin, min(PAGE, end - begin))[2] if begin < end else []
+            page = self._page(channel, begin, min(PAGE, total - begin))[2] if begin < total else []
 
     def _page(self, channel: str, after: int | str, limit: int) -> tuple[int, int, list[bytes]]:
         total, begin, page = self._link.run(_TAIL, self._places(channel), [channel, after, limit])
@@ -162,14 +187,21 @@ def _stored(id: str, name: str, time: str, data: Mapping[str, Any], text: str | 
     return dump(whole if text is None else {**whole, "text": text})
 
 
+def _events(channel: str, before: int, page: Sequence[bytes]) -> Iterator[Event]:
+    """The events on a page, which begins after so many entries; what others put there is passed over."""
+    for number, text in enumerate(page, before + 1):
+        try:
+            yield _event(channel, number, text)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            pass
+
+
 def _event(channel: str, number: int, stored: bytes) -> Event:
     found = json.loads(stored)
-    cursor, text = f"{channel}:{number}:{found['id']}", found.get("text")
-    return Event(found["id"], found["event"], found["timestamp"], found["data"], cursor, text)
-
-
-def _is(event: Event, id: str) -> bool:
-    return identity_of(event.id) == identity_of(id)
+    id, name, time, data = found["id"], found["event"], found["timestamp"], found["data"]
+    if not (isinstance(data, dict) and all(isinstance(one, str) for one in (id, name, time))):
+        raise ValueError("no event of ours")
+    return Event(id, name, time, data, f"{channel}:{number}:{id}", found.get("text"))
 
 
 def _parsed(channel: str, cursor: str) -> tuple[int, str]:

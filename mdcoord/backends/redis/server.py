@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Link, Script
-from mdcoord.errors import BackendUnavailable, MdcoordError, UsageError
+from mdcoord.errors import AlreadyExists, BackendUnavailable, MdcoordError, UsageError
 from mdcoord.model import Key
 
 OLDEST: Final = (6, 2)
@@ -25,7 +25,10 @@ class Server(NamedTuple):
 
 
 def meet(link: Link, keys: Keys) -> Server:
-    """Ask a server what it is. Raises BackendUnavailable, and UsageError for a prefix without a hash tag."""
+    """Ask a server what it is. Raises BackendUnavailable, UsageError for a prefix without a hash tag.
+
+    And AlreadyExists where a copy for other programs is, whose keys a workspace would overwrite.
+    """
     try:
         return _met(link, keys)
     except MdcoordError:
@@ -57,7 +60,12 @@ def _met(link: Link, keys: Keys) -> Server:
             f"Redis at {where} forgets keys when its memory is full (maxmemory-policy {policy})",
             hint="set its maxmemory-policy to noeviction, or use another server",
         )
-    (data,) = link.run(_HELLO, [keys.identity], [os.urandom(8).hex()])
+    (data,) = link.run(_HELLO, [keys.identity, keys.plain], [os.urandom(8).hex()])
+    if data is None:
+        raise AlreadyExists(
+            f"a copy for other programs is in {where}, made with --layout: {keys.plain} names its keys",
+            hint="use another place: --prefix NAME, another database, or another server",
+        )
     has_json = link.knows("JSON.TYPE", keys.json(Key("none", "none")))
     return Server(data.decode(), has_json)
 

@@ -307,6 +307,9 @@ class RedisBackend(Backend):
     def channels(self) -> Sequence[str]:
         return self._log.channels()
 
+    def problems(self, channel: str) -> Sequence[Unreadable]:
+        return self._log.problems(channel)
+
     def rotate(self, channel: str, keep: int) -> int:
         return self._log.rotate(channel, keep)
 

@@ -30,8 +30,6 @@ from mdcoord.rules.leases import Lease
 
 FORMAT: Final = "mdcoord/export/1"
 
-"""The kinds that are documents."""
-
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 _quoted = json.encoder.encode_basestring
 

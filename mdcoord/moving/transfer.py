@@ -31,6 +31,10 @@ Tell = Callable[[str, int, int], None]
 """Is told how far it is: of what, how many are done, how many there are (0: unknown)."""
 
 
+BATCH: Final = 20
+"""How many documents are looked at while others wait, before it is said again that the move goes on."""
+
+
 class _Found(NamedTuple):
     """Some documents of the source: those that are text with their digests, and the others."""
 
@@ -137,9 +141,9 @@ class Transfer:
         before, now = self._marks[kind], self._source.marks(kind)
         self._marks[kind] = now
         changed = [name for name, mark in now.items() if mark is None or before.get(name) != mark]
-        for found in by_page(partial(self._read, kind), changed, divided=False):
-            self._store(found)  # what was removed just now is not among the next marks
-            self.pulse()
+        for first in range(0, len(changed), BATCH):
+            self._store(self._read(kind, changed[first : first + BATCH]))
+            self.pulse()  # what was removed just now is not among the next marks
         gone = [Key(kind, name) for name in self._digests[kind].keys() - now.keys()]
         for key in gone:
             self._remove(key)

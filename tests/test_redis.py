@@ -21,6 +21,7 @@ from claimants import Claimants
 from redis_servers import JSON, Cutter, Relay, Server, Start
 from storms.processes import run_all
 
+from mdcoord.backends.redis import arrivals
 from mdcoord.backends.redis import log as redis_log
 from mdcoord.backends.redis.address import parse_address
 from mdcoord.backends.redis.link import Link
@@ -442,6 +443,21 @@ def test_events_as_others_see_them(w: Workspace, others: Any, prefix: str) -> No
     newest, oldest = (json.loads(text) for text in others.lrange(f"{prefix}events:training:history", 0, -1))
     assert json.loads(heard["data"]) == oldest
     assert (oldest["event"], oldest["data"], newest["event"]) == ("saved", {"step": 3}, "done")
+
+
+def test_of_long_documents_only_a_few_are_sent_at_once(w: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent, run_all = list[int](), Link.run_all
+
+    def noted(link: Link, script: Any, requests: Any) -> Any:
+        sent.append(str(requests).count("LONG"))
+        return run_all(link, script, requests)
+
+    monkeypatch.setattr(arrivals, "FULL", 1000)
+    monkeypatch.setattr(Link, "run_all", noted)
+    copies = [Copy(Key("task", f"n{number}"), f"LONG{'.' * 400}\n") for number in range(7)]
+    assert w.backend.put_all(copies) == [True] * 7
+    assert sent == [3, 3, 1]
+    assert {w.backend.text(copy.key) for copy in copies} == {copies[0].text}
 
 
 def test_what_others_put_among_the_events_is_passed_over(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from mdcoord.backends.redis.commits import Step, commit_all, in_pages
+from mdcoord.backends.redis.commits import Step, commit_all
 from mdcoord.backends.redis.documents import Documents
 from mdcoord.backends.redis.keys import Keys
 from mdcoord.backends.redis.link import Link, Word
@@ -16,10 +16,7 @@ PAGE: Final = 100
 """The most documents in one step: others wait for the server meanwhile."""
 
 FULL: Final = 1 << 20
-"""Characters of text after which a page is full with fewer."""
-
-AT_ONCE: Final = 10
-"""So many pages are sent at once."""
+"""Characters of text after which no more is sent at once: all of it has to get there within the time-out."""
 
 _JOINED: Final = frozenset({"HSET", "SADD", "ZADD"})
 """Commands that do for several members what they do for one."""
@@ -35,10 +32,10 @@ class Arrivals:
 
     def store(self, copies: Sequence[Copy]) -> list[bool]:
         """For each copy, whether its name was free, so that it is stored. Raises InvalidName."""
-        pages = [[self._documents.arrival(copy) for copy in page] for page in _pages(copies)]
-        return [done for part in in_pages(pages, AT_ONCE) for done in self._stored(part)]
+        return [done for part in _parts(copies) for done in self._stored(part)]
 
-    def _stored(self, pages: Sequence[Sequence[Step]]) -> Iterator[bool]:
+    def _stored(self, copies: Sequence[Copy]) -> Iterator[bool]:
+        pages = [[self._documents.arrival(copy) for copy in page] for page in _pages(copies)]
         whole = commit_all(self._link, self._keys, [joined(steps, self._keys) for steps in pages])
         for steps, done in zip(pages, whole, strict=True):
             # Where a name is taken nothing was done: then each for itself.
@@ -65,16 +62,28 @@ def joined(steps: Iterable[Step], keys: Keys) -> Step:
     return whole
 
 
+def _parts(copies: Sequence[Copy]) -> Iterator[list[Copy]]:
+    """The copies in portions that are sent at once."""
+    part: list[Copy] = []
+    size = 0
+    for copy in copies:
+        part.append(copy)
+        size += len(copy.text)
+        if size >= FULL:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
 def _pages(copies: Sequence[Copy]) -> Iterator[list[Copy]]:
     """The copies in portions, in none of which a name is twice."""
     page: dict[tuple[Key, str], Copy] = {}
-    size = 0
     for copy in copies:
         name = (Key.of(*copy.key), copy.archived)
-        if size >= FULL or len(page) >= PAGE or name in page:
+        if len(page) >= PAGE or name in page:
             yield [*page.values()]
-            page, size = {}, 0
+            page = {}
         page[name] = copy
-        size += len(copy.text)
     if page:
         yield [*page.values()]

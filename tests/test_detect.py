@@ -143,6 +143,33 @@ def test_what_the_configuration_asks_for_and_is_absent_fails(closed: str, mode: 
     assert f"{mode} is needed, as MDCOORD_MODE says so" in raised.value.hint
 
 
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("/no/such/thing", "not found"),
+        ("true", "it ended with code 0"),
+        ("sleep 100", r"it did not answer within 0\.1 s"),
+        ("exec cat", r"it did not answer within 0\.1 s"),
+    ],
+)
+def test_a_command_that_starts_no_taskqueue(
+    project: Path, command: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mdcoord.backends.taskqueue.queue.START_TIMEOUT", 0.1 if "within" in why else 30)
+    monkeypatch.setenv("MDCOORD_TASKQUEUE_COMMAND", command)
+    monkeypatch.setenv("TASK_MANAGER_FILE_PATH", str(project / "tasks.json"))
+    refused = mdcoord("init", "--backend", "taskqueue")
+    assert refused.exit_code == 8
+    assert re.search(
+        rf"the TaskQueue server does not run: .*{why}.*coordination\.taskqueue_command", refused.stderr
+    )
+    assert not (project / ".claude").exists()
+    done = mdcoord("init")
+    assert done.exit_code == 0
+    assert re.search(rf"{why}.*: this workspace is kept in markdown", done.stderr)
+    assert "Mode: markdown" in mdcoord("status").output
+
+
 def test_markdown_needs_nobody(server: Server) -> None:
     environ = {"REDIS_URL": server.url()}
     assert choose("markdown", Config(), environ) == Choice("markdown", ("it was asked for",))

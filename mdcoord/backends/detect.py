@@ -136,14 +136,23 @@ def _redis(config: Config, environ: Mapping[str, str], said: str) -> tuple[str, 
 
 
 def _taskqueue(config: Config, environ: Mapping[str, str], said: str) -> tuple[str, str]:
-    """The same for TaskQueue, whose server is started when it is needed: by a command that is there."""
+    """The same for TaskQueue, whose server is started and asked once. Raises Busy."""
+    from mdcoord.backends.taskqueue.queue import Queue
     from mdcoord.backends.taskqueue.server import command_of, file_of
 
     try:
         command = command_of(config, environ)
     except BackendUnavailable as error:
         return "", error.message
-    file = os.path.abspath(os.path.expanduser(file_of(config, environ)))
+    named = said.partition(":")[2].partition("#")[0]
+    file = os.path.abspath(os.path.expanduser(named or file_of(config, environ)))
+    queue = Queue(command, file, "", environ=environ)
+    try:
+        queue.greet()
+    except BackendUnavailable as error:
+        return "", str(error)
+    finally:
+        queue.close()
     return said if is_address(said) else f"taskqueue:{file}", f"a TaskQueue server is there: {command[-1]}"
 
 

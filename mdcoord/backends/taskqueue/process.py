@@ -77,7 +77,7 @@ class ServerProcess:
         self._send({"jsonrpc": "2.0", "id": self._number, "method": method, "params": params}, deadline)
         while True:
             answer = self._receive(deadline)
-            if isinstance(answer, dict) and answer.get("id") == self._number:
+            if isinstance(answer, dict) and answer.get("id") == self._number and "method" not in answer:
                 if "error" in answer:
                     raise Refused(str(answer["error"].get("message")))
                 result: dict[str, Any] = answer["result"]

@@ -55,7 +55,7 @@ class Project:
 
 
 class Queue:
-    """The tasks of one project. All methods but `turn` and `close` are for who has the turn.
+    """The tasks of one project. All methods but `turn`, `greet` and `close` are for who has the turn.
 
     `project` is an id (`proj-3`), or the text that a project was made with; such a one is made when missing.
     All methods raise BackendUnavailable; those that change a task may also raise Died: then look again.
@@ -90,6 +90,11 @@ class Queue:
         with Lock(f"{self.file}.mdcoord-lock", f"the TaskQueue server of {self.file}", DEFAULT_WAIT):
             yield
 
+    def greet(self) -> None:
+        """Ask the server something, to see that it is one. Raises Busy, too, as it takes the turn."""
+        with self.turn():
+            self._projects()
+
     def project(self) -> Project | None:
         """The project with all its tasks, None where it is still to be made.
 
@@ -101,8 +106,7 @@ class Queue:
                 f"there is no project {self.name} in {self.file}", hint="set coordination.taskqueue_project"
             )
         if found is None:
-            projects = self._call("list_projects", state="all")["projects"]
-            self._known = next((one["projectId"] for one in projects if self._is_it(one)), "")
+            self._known = next((one["projectId"] for one in self._projects() if self._is_it(one)), "")
             found = self._read_project(self._known) if self._known else None
         return found
 
@@ -175,6 +179,10 @@ class Queue:
             return None
         return Project(data["projectId"], data["tasks"], data.get("autoApprove") is not False)
 
+    def _projects(self) -> Sequence[Mapping[str, Any]]:
+        projects: Sequence[Mapping[str, Any]] = self._call("list_projects", state="all")["projects"]
+        return projects
+
     def _is_it(self, project: Mapping[str, Any]) -> bool:
         return self.name in (project["projectId"], project["initialPrompt"])
 
@@ -208,7 +216,7 @@ class Queue:
                 if tool not in _READS:
                     raise
                 if not again:
-                    raise self._dead(error) from None
+                    raise self._dead(str(error)) from None
                 again = False
             except BaseException:
                 self.close()  # an interrupt may have left half a message behind
@@ -218,13 +226,15 @@ class Queue:
         if self._process is None or self._process.pid != os.getpid():
             try:
                 self._process = ServerProcess(self._command, self._environ, START_TIMEOUT)
-            except (Died, Late, Refused) as error:
-                raise self._dead(error) from None
+            except Late:
+                raise self._dead(f"it did not answer within {START_TIMEOUT:g} s") from None
+            except (Died, Refused) as error:
+                raise self._dead(str(error)) from None
         return self._process
 
-    def _dead(self, error: Exception) -> BackendUnavailable:
+    def _dead(self, reason: str) -> BackendUnavailable:
         return BackendUnavailable(
-            f"the TaskQueue server does not run: {str(error) or 'it does not answer'}",
+            f"the TaskQueue server does not run: {reason}",
             hint="look at coordination.taskqueue_command",
             command=self._command,
         )

@@ -267,6 +267,17 @@ def test_what_was_swapped_out_waits_until_its_document_is_mended(source: Backend
     assert_same(source, folder)
 
 
+def test_what_cannot_be_taken_in_is_in_nobody_s_way(source: Backend, folder: Path) -> None:
+    source.create("task", {}, name="one", body="Mine.\n")
+    mirror = opened(source, folder)
+    settle(mirror)
+    leave_swapped_out(folder, ONE, path(folder, ONE).read_text().replace("Mine.", "Yours."))
+    (folder / ".mdc-a-folder.tmp").mkdir()
+    done = settle(mirror)
+    assert (done.taken, [*done.left]) == (["task-one"], [str(folder)])
+    assert_same(source, folder)
+
+
 def test_a_write_while_a_save_is_taken(
     source: Backend, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,6 +145,8 @@ class Mirror:
             self._folder.sweep()
         except (Busy, InvalidDocument):
             pass  # of that document, in this round
+        except (BackendUnavailable, NotDurable) as error:
+            self._left[self._folder.location] = str(error)
 
     # -- documents
 

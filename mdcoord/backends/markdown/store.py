@@ -29,8 +29,8 @@ from mdcoord.backends.values import Copy, Event, Listing, Unreadable
 from mdcoord.errors import (
     AlreadyExists,
     BackendUnavailable,
-    Busy,
     InvalidDocument,
+    MdcoordError,
     NotDurable,
 )
 from mdcoord.formats.document import decode
@@ -157,11 +157,11 @@ class MarkdownBackend(Backend):
             for key in filter(None, map(_key_of, self._files.locked_names()))
             for temp in self._writer.temporaries(key)
         }
-        problem: Busy | InvalidDocument | None = None
+        problem: MdcoordError | None = None
         for temp in left:
             try:
                 self._sweep(temp, owners.get(temp))
-            except (Busy, InvalidDocument) as error:
+            except MdcoordError as error:  # the others are not to wait for it
                 problem = problem or error
         if problem:
             raise problem

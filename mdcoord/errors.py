@@ -161,6 +161,12 @@ class Moved(BackendUnavailable):
         self.place = place
 
 
+class DataMissing(BackendUnavailable):
+    """A server has not the data of the workspace: it lost them, or is another one. Nothing was done."""
+
+    code, retryable = "data_missing", False
+
+
 class NotDurable(MdcoordError):
     """The write is done and visible, but its last step failed: it may not survive a power cut."""
 

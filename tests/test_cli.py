@@ -270,6 +270,7 @@ EXIT_CODES = {
     "InvalidDocument": 7,
     "TemplateFailed": 1,
     "BackendUnavailable": 8,
+    "DataMissing": 8,
     "NotDurable": 9,
 }
 KINDS_OF_ERROR = {

@@ -117,6 +117,8 @@ def test_a_new_primary_at_another_address_is_named_by_init(
         with pytest.raises(BackendUnavailable):
             claim.progress(0.5)
     for other in (started().url("t:"), pair.replica.url("another:")):
+        with Workspace.open(other) as w:
+            w.tasks.create("Theirs")
         with pytest.raises(AlreadyExists, match="has other data"):
             Workspace.create(backend=other)
     Workspace.create(backend=pair.replica.url("t:")).close()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import call
 from redis_servers import Server, Start
 
-from mdcoord.errors import NotFound
+from mdcoord.errors import AlreadyExists, DataMissing, NotFound
+from mdcoord.layout import state_folder
 from mdcoord.workspace import Workspace
 
 HERE = ".claude/coordination"
@@ -67,8 +68,15 @@ def test_it_comes_back_from_its_mirror_and_all_go_on(
         while not [agent for agent in w.agents.list() if agent.id == "bob"]:
             assert worker.poll() is None
     lose(lived)
-    with Workspace.open() as w:
-        w.agents.register("eve")
+    for command in (["status"], ["check"], ["task", "create", "x"], ["mirror", "--once"], ["init"]):
+        lost = call(*command)
+        assert lost.code == 8, command
+        assert "has not the data of this workspace: it lost them, or is another server" in lost.err
+        assert "`mdcoord init --backend URL`" in lost.err
+    with pytest.raises(DataMissing):
+        Workspace.migrate("markdown")
+    anew = call("init", "--backend", lived.url("t:"))
+    assert "is empty, and the workspace begins anew: `mdcoord import FOLDER`" in anew.err
     lost = call("mirror", "--once")
     assert "has lost its data" in lost.err
     assert "`mdcoord import` with that folder" in lost.err
@@ -94,10 +102,7 @@ def test_it_comes_back_to_another_address(lived: Server, project: Path, started:
     call("mirror", "--once")
     lived.kill()
     url = started().url("new:")
-    refused = call("init", "--backend", url)
-    assert refused.code == 4
-    home = Path(refused.err.rpartition(" new address into ")[2].strip())
-    home.write_text(json.dumps({**json.loads(home.read_text()), "place": url}))
+    assert "begins anew" in call("init", "--backend", url).err
     assert call("import", HERE).code == 0
     with Workspace.open(agent="ada", session="s1") as w:
         assert w.tasks.complete("train").status == "completed"
@@ -108,15 +113,140 @@ def test_it_comes_back_to_another_address(lived: Server, project: Path, started:
 def test_what_is_there_again_already_stays(lived: Server, project: Path) -> None:
     call("mirror", "--once")
     lose(lived)
-    with Workspace.open() as w:
+    with Workspace.create(backend=lived.url("t:")) as w:
         w.tasks.create("Train anew", id="train")
     done = call("import", HERE)
-    assert (done.code, done.err) == (4, "mdcoord: left: something else is here as task-train\n")
+    assert done.code == 4
+    assert "mdcoord: left: something else is here as task-train\n" in done.err
     with Workspace.open() as w:
         assert w.tasks.get("train").title == "Train anew"
         assert len(w.tasks.list()) == TASKS + 1
     again = call("import", HERE)
     assert again.out == "nothing imported\n"
+
+
+def test_what_was_there_before_the_move_is_of_use_too(project: Path, url: str, others: Any) -> None:
+    with Workspace.create() as w:
+        w.tasks.create("Train", id="train")
+    Workspace.migrate(url)
+    others.flushall()
+    assert call("status").code == 8
+    assert call("init", "--backend", url).code == 0
+    assert call("import", f"{HERE}/archive/pre-redis").code == 0
+    with Workspace.open() as w:
+        assert [task.id for task in w.tasks.list()] == ["train"]
+
+
+def test_where_the_old_server_has_them_nothing_begins_anew(lived: Server, project: Path) -> None:
+    with pytest.raises(AlreadyExists, match=r"lives in .* already, and .* has no data") as refused:
+        Workspace.create(backend=lived.url("forgotten:"))
+    assert "mdcoord migrate redis URL" in refused.value.hint
+    with Workspace.open() as w:
+        assert w.tasks.get("train")
+
+
+def test_other_data_are_never_taken_for_those_that_are_lost(
+    lived: Server, project: Path, started: Start
+) -> None:
+    other = started()
+    for url in (other.url("t:"), lived.url("t:")):
+        if url == lived.url("t:"):
+            lose(lived)
+        with Workspace.open(url) as w:
+            w.tasks.create("Theirs")
+    with pytest.raises(AlreadyExists, match="has other data"):
+        Workspace.create(backend=other.url("t:"))
+    for do in (Workspace.open, lambda: Workspace.create(backend=lived.url("t:"))):
+        with pytest.raises(DataMissing):
+            do()
+
+
+def test_a_folder_that_noted_nothing_notes_it_when_it_is_opened(lived: Server, project: Path) -> None:
+    """It was made by an older version."""
+    note, config = state_folder(Path(HERE)) / "memos/migration/data", Path(".claude/workflow-config.yml")
+    data = note.read_text()
+    note.unlink()
+    config.write_text("coordination:\n  mode: redis\n")
+    Workspace.open().close()
+    assert note.read_text() == data
+    note.unlink()
+    lock = state_folder(Path(HERE)) / "locks/memo-migration-data"
+    lock.unlink()
+    lock.mkdir()  # so that it cannot be noted
+    with Workspace.open() as w:
+        assert w.tasks.get("train")
+
+
+# -- clones
+
+
+@pytest.fixture
+def clone(lived: Server, project: Path, tmp_path_factory: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What git brings to somebody else of the project, in which he is now."""
+    folder: Path = tmp_path_factory.mktemp("clone")
+    for name in (".claude/workflow-config.yml", f"{HERE}/README.md"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(project / name, folder / name)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_init_says_what_clones_need(project: Path, url: str) -> None:
+    done = call("init", "--backend", url)
+    assert "commit .claude/workflow-config.yml" in done.err
+    with Workspace.open() as w:
+        assert f"redis_data: {w.backend.data}\n" in Path(".claude/workflow-config.yml").read_text()
+    again = call("init", "--backend", url)
+    assert (again.code, "commit" in again.err) == (0, False)
+
+
+@pytest.mark.parametrize("inhabited", [False, True])
+def test_a_clone_begins_no_second_truth(
+    lived: Server, clone: Path, monkeypatch: pytest.MonkeyPatch, inhabited: bool
+) -> None:
+    wrong = lived.url("forgotten:")
+    if inhabited:
+        with Workspace.open(wrong) as w:
+            w.tasks.create("Theirs")
+    monkeypatch.setenv("REDIS_URL", wrong)
+    for arguments in (["status"], ["task", "create", "x"], ["init"], ["init", "--backend", wrong]):
+        refused = call(*arguments)
+        assert refused.code == 8, arguments
+        assert "has not the data of this project, which " in refused.err
+        assert "workflow-config.yml:2 names" in refused.err
+        assert "do not forget ?prefix=" in refused.err
+    monkeypatch.delenv("REDIS_URL")
+    assert call("init", "--backend", lived.url("t:")).code == 0
+    with Workspace.open() as w:
+        assert w.tasks.get("train")
+
+
+def test_a_clone_follows_who_began_anew(
+    lived: Server, clone: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("init", "--backend", lived.url("t:")).code == 0
+    lose(lived)
+    monkeypatch.chdir(project)
+    assert "commit" in call("init", "--backend", lived.url("t:")).err
+    monkeypatch.chdir(clone)
+    assert call("status").code == 8
+    shutil.copy(project / ".claude/workflow-config.yml", clone / ".claude/workflow-config.yml")
+    assert call("status").code == 0
+
+
+def test_a_clone_follows_a_move_to_another_server(
+    lived: Server, clone: Path, project: Path, started: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("init", "--backend", lived.url("t:")).code == 0
+    monkeypatch.chdir(project)
+    Workspace.migrate(started().url("other:"))
+    assert call("status").code == 0
+    monkeypatch.chdir(clone)
+    for _pulled in (False, True):
+        with Workspace.open() as w:
+            assert w.tasks.get("train")
+            assert "prefix=other:" in w.backend.location
+        shutil.copy(project / ".claude/workflow-config.yml", clone / ".claude/workflow-config.yml")
 
 
 def test_a_folder_of_something_else(lived: Server, project: Path) -> None:

@@ -717,7 +717,8 @@ def test_a_plain_copy_that_is_refused_leaves_no_line_open(
     project: Path, url: str, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = []
-    RedisBackend(url).close()
+    with RedisBackend(url) as backend:
+        backend.extend("log", [])
     monkeypatch.setattr(plain.Link, "close", lambda link: closed.append(link))
     with Workspace.open() as w, pytest.raises(AlreadyExists):
         w.copy_plain(url, "hash")

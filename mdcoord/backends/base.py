@@ -122,6 +122,11 @@ class Backend(ABC):
         return ""
 
     @property
+    def data(self) -> str | None:
+        """What names the data of a server; None where it has none yet, and of a store that is no server."""
+        return None
+
+    @property
     def waits(self) -> int:
         """How often this process found a lock of such a store taken and had to wait, as far as it counts."""
         return 0

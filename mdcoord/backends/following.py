@@ -72,6 +72,10 @@ class _Following(Backend):
         return self.there.durability
 
     @property
+    def data(self) -> str | None:
+        return self.there.data
+
+    @property
     def waits(self) -> int:
         return self.there.waits
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from mdcoord.backends.addresses import shown
 from mdcoord.backends.base import Backend
 from mdcoord.config import Config, project_folder
-from mdcoord.errors import BackendUnavailable, ConfigError, NotFound, UsageError
+from mdcoord.errors import BackendUnavailable, ConfigError, MdcoordError, NotFound, UsageError
 from mdcoord.layout import looks_used, state_folder
 
 MODES: Final = ("redis", "taskqueue", "markdown")
@@ -46,14 +46,29 @@ def no_place(place: str) -> UsageError:
 def open_home(config: Config, root: Path) -> Backend:
     """The backend where the workspace of a folder lives, which goes along when the workspace moves.
 
-    Raises BackendUnavailable, ConfigError (see `lives_at`).
+    Raises DataMissing for a server that has not its data, BackendUnavailable, ConfigError (see `lives_at`).
     """
     from mdcoord.backends.following import follow
 
     def opened(place: str) -> Backend:
         return open_backend(place, config, root)
 
-    return follow(opened(lives_at(config, root)), opened)
+    backend = opened(lives_at(config, root))
+    require_data(backend, config, root)
+    return follow(backend, opened)
+
+
+def require_data(backend: Backend, config: Config, root: Path) -> None:
+    """Raise DataMissing, and close it, for a server that has not the data of the workspace of a folder."""
+    if backend.name != "redis":
+        return
+    from mdcoord.backends.markdown.datanote import DataNote
+
+    try:
+        DataNote(root, config).require(backend)
+    except MdcoordError:
+        backend.close()
+        raise
 
 
 def lives_at(config: Config, root: Path) -> str:

@@ -53,6 +53,12 @@ class Config:
     redis_url: str = _setting("coordination.redis_url", Text(), "redis://localhost:6379")
     """Where Redis is."""
 
+    redis_data: str | None = _setting("coordination.redis_data", Text(), None)
+    """What names the data of this project on its server, where the mode is redis: no other ones are used.
+
+    Written by `mdcoord init` and `mdcoord migrate`. Commit it, so that every clone has the right server.
+    """
+
     taskqueue_command: str | tuple[str, ...] | None = _setting(
         "coordination.taskqueue_command", Command(), None
     )

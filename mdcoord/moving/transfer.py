@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from mdcoord.backends.base import Backend
+from mdcoord.backends.markdown.datanote import OWN
 from mdcoord.backends.values import Copy, Unreadable
 from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound
 from mdcoord.host import Host
@@ -23,9 +24,6 @@ from mdcoord.moving.crew import PAGE, by_page
 from mdcoord.moving.stream import version_of
 from mdcoord.moving.transferlog import ChannelTransfer
 from mdcoord.rules.leases import Lease, carried, drop
-
-OWN: Final = "migration"
-"""The topic of the memos that moving a workspace itself needs; they stay where they are."""
 
 Tell = Callable[[str, int, int], None]
 """Is told how far it is: of what, how many are done, how many there are (0: unknown)."""

@@ -10,23 +10,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
 from mdcoord.backends.addresses import shown
 from mdcoord.backends.base import Gate
+from mdcoord.backends.markdown.datanote import OWN
 from mdcoord.backends.markdown.home import HERE, Home
-from mdcoord.backends.opening import lives_at, mode_of, open_backend, redis_url
+from mdcoord.backends.opening import lives_at, mode_of, open_backend, redis_url, require_data
 from mdcoord.backends.values import Unreadable
 from mdcoord.config import Config
-from mdcoord.errors import AlreadyExists, ConfigError, Moved, UsageError
+from mdcoord.errors import AlreadyExists, BackendUnavailable, ConfigError, Moved, UsageError
 from mdcoord.host import Host
 from mdcoord.layout import state_folder
 from mdcoord.model import DOCUMENTS, Value
 from mdcoord.moving.leftbehind import LeftBehind
-from mdcoord.moving.transfer import OWN, Tell, Transfer
+from mdcoord.moving.transfer import Tell, Transfer
 from mdcoord.upkeep.configure import ConfigFile
 from mdcoord.upkeep.settle import caveat, note_data
 
@@ -92,6 +93,7 @@ class Migration:
         self._left = LeftBehind(root)
         with ExitStack() as opened:
             self._source = opened.enter_context(open_backend(self._lives(), config, root))
+            require_data(self._source, config, root)
             self._target = opened.enter_context(open_backend(place, config, root, elsewhere=True))
             self._place = _whole(place)
             self._all = archive or place == HERE or self._source.name == "redis"
@@ -203,15 +205,24 @@ class Migration:
         Which step decides that depends on where those at the old place look: into the state folder, or at
         what the server says.
         """
-        if self._source.name == "redis":  # so that it can be brought back there
-            with open_backend(self._lives(), self._config, self._root, elsewhere=True) as old:
-                old.keep(OWN, "from", lambda _: self._identity(dry_run=False))
+        if self._source.name == "redis":
+            self._let_come_back()
+        elif self._target.name == "redis":
+            note_data(self._root, self._config, self._target)  # whoever looks there next is to know them
         if self._target.name == "redis":
             self._target.arrive()
             gate.leave(self._place)
         else:
             gate.leave(self._place)
             self._target.arrive()
+
+    def _let_come_back(self) -> None:
+        """Let it be brought back to the server that it leaves; one that is full is left all the same."""
+        with (
+            suppress(BackendUnavailable),
+            open_backend(self._lives(), self._config, self._root, elsewhere=True) as old,
+        ):
+            old.keep(OWN, "from", lambda _: self._identity(dry_run=False))
 
     def _settled(self, *, set_aside: tuple[str, ...] = (), already: bool = False) -> Migrated:
         """Do what follows from the move, and may be done again."""
@@ -220,9 +231,9 @@ class Migration:
         self._target.keep(OWN, "from", lambda _: None)
         mode, said = self._target.name, self._config.mode
         if mode == "redis":
+            note_data(self._root, self._config, self._target)
             if not self._is_there() and self._home.place() != self._place:
                 self._home.remember(self._place)  # from one server to another nobody has said so yet
-            note_data(self._root, self._config, self._target.clock(Host()).boot)
         if mode != said and (mode, said) != (HERE, "auto"):
             ConfigFile(self._root).set("coordination.mode", mode)
         away = mode == "redis" and not self._keep

@@ -7,24 +7,23 @@ those who clone the project as `coordination.mode` in the configuration file.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from mdcoord.backends.base import Backend
 from mdcoord.backends.detect import Choice, choose
+from mdcoord.backends.markdown.datanote import DataNote
 from mdcoord.backends.markdown.home import HERE, Home
-from mdcoord.backends.opening import is_address, kept_in_files, mode_of, no_place, open_backend
+from mdcoord.backends.opening import is_address, kept_in_files, mode_of, no_place, open_backend, require_data
 from mdcoord.config import Config
-from mdcoord.errors import AlreadyExists
+from mdcoord.errors import AlreadyExists, BackendUnavailable
 from mdcoord.host import Host
 from mdcoord.layout import state_folder
-from mdcoord.moving.transfer import OWN
 from mdcoord.upkeep.configure import ConfigFile
 
 MODE: Final = "coordination.mode"
-
-_DATA: Final = (OWN, "data")
-"""The memo, in the files, that names the data on the server where a workspace lives."""
+DATA: Final = "coordination.redis_data"
 
 
 def settled(root: Path, asked: str | None, config: Config, environ: Mapping[str, str]) -> Choice | None:
@@ -52,64 +51,96 @@ def settled(root: Path, asked: str | None, config: Config, environ: Mapping[str,
 def _at_new_address(
     root: Path, asked: str, lives: str, config: Config, environ: Mapping[str, str]
 ) -> Choice | None:
-    """The choice of another address for the same data, as with another password, or of a promoted replica.
+    """The choice of an address for the data, as with another password, or of a promoted replica.
 
-    None where it is the old one. Raises AlreadyExists for other data.
+    Also of an empty server, where the old one is gone or has lost them. None where they are there already.
+    Raises AlreadyExists for other data, and for an empty server while the old one has them.
     """
     from mdcoord.backends.redis.address import parse_address
 
     new, old = (parse_address(url, environ) for url in (asked, lives))
-    if new.place == old.place:
-        return None
+    known = DataNote(root, config).known()
     choice = choose(asked, config, environ)
-    if new.shown != old.shown and _data(choice.place, root, config) != _files(root, config).memo(*_DATA):
+    found = _data(choice.place, root, config)
+    if found and found == known:
+        return None if new.place == old.place else choice
+    if new.shown != old.shown and (found or _is_there(lives, root, config)):
         raise AlreadyExists(
-            f"the workspace in {root} lives in {old.shown} already, and {new.shown} has other data",
-            hint="`mdcoord migrate redis URL` moves it there; where the old server is lost for good, "
-            f"write the new address into {state_folder(root) / 'home'}",
+            f"the workspace in {root} lives in {old.shown} already, and {new.shown} has "
+            f"{'other' if found else 'no'} data",
+            hint="`mdcoord migrate redis URL` moves it there; where the old server is lost for good, name an "
+            "empty place: another server, another database, or ?prefix=",
             path=str(root),
         )
     return _checked(choice, root, config)
 
 
+def _is_there(place: str, root: Path, config: Config) -> bool:
+    """Whether a server has the data of the workspace still."""
+    try:
+        with open_backend(place, config, root) as backend:
+            require_data(backend, config, root)
+    except BackendUnavailable:
+        return False
+    return True
+
+
 def _checked(choice: Choice, root: Path, config: Config) -> Choice:
-    """The choice, when the server is no Redis that refuses us: that must not be remembered."""
-    if choice.mode == "redis":
-        _data(choice.place, root, config)
-    return choice
+    """The choice, when its server is no Redis that refuses us, or has other data: that is not remembered.
+
+    With a notice, when the workspace is to begin anew there.
+    """
+    if choice.mode != "redis":
+        return choice
+    note = DataNote(root, config)
+    with open_backend(choice.place, config, root) as backend:
+        if note.known() in (None, backend.data):
+            return choice
+        if backend.data or not note.lived():
+            raise note.missing(backend)
+        return replace(
+            choice,
+            notice=f"{backend.location} is empty, and the workspace begins anew: `mdcoord import FOLDER`"
+            " brings its documents back from a mirror, or from archive/pre-redis",
+        )
 
 
-def _data(place: str, root: Path, config: Config) -> str:
+def _data(place: str, root: Path, config: Config) -> str | None:
     """What names the data on a server. Raises BackendUnavailable, UsageError."""
     with open_backend(place, config, root) as backend:
-        return backend.clock(Host()).boot
+        return backend.data
 
 
-def note_data(root: Path, config: Config, data: str) -> None:
-    """Note what names the data of a workspace on a server, so that they are known at another address."""
-    _files(root, config).keep(*_DATA, lambda _: data)
+def note_data(root: Path, config: Config, backend: Backend) -> bool:
+    """Note what names the data of a workspace on a server, which get a name when they are new.
 
-
-def _files(root: Path, config: Config) -> Backend:
-    return open_backend(HERE, config, root, elsewhere=True)
+    In the folder, and for clones in the configuration file; whether that was changed.
+    """
+    name = backend.clock(Host()).boot
+    DataNote(root, config).keep(name)
+    if name == config.redis_data:
+        return False
+    ConfigFile(root).set(DATA, name)
+    return True
 
 
 def remember(root: Path, choice: Choice, config: Config) -> list[Path]:
-    """Let everybody find the workspace where it is; the files that were made for that.
+    """Let everybody find the workspace where it is; the files that were made or changed for that.
 
     A workspace in its files, about which nobody asked, is found without.
     """
     if choice.place == HERE and not choice.asked:
         return []
-    Home.of(state_folder(root)).remember(choice.place, "; ".join(choice.reasons))
+    changed = False
     if choice.mode == "redis":
-        note_data(root, config, _data(choice.place, root, config))
-    if choice.mode in (HERE, config.mode):
-        return []
+        with open_backend(choice.place, config, root) as backend:
+            changed = note_data(root, config, backend)
+    Home.of(state_folder(root)).remember(choice.place, "; ".join(choice.reasons))
     file = ConfigFile(root)
-    new = not file.path.exists()
-    file.set(MODE, choice.mode)
-    return [file.path] if new else []
+    if choice.mode not in (HERE, config.mode):
+        file.set(MODE, choice.mode)
+        changed = True
+    return [file.path] if changed else []
 
 
 def reason(root: Path | None, config: Config) -> str:

@@ -59,12 +59,14 @@ class Step:
 
 def commit(link: Link, keys: Keys, step: Step) -> tuple[bool, list[Any]]:
     """Whether the step is done, and what its guards found. Raises BackendUnavailable."""
+    link.begin()
     done, found = link.run(_SCRIPT, *_request(link, keys, step))
     return done == 1, found
 
 
 def commit_all(link: Link, keys: Keys, steps: Sequence[Step]) -> list[bool]:
     """Whether each of the steps is done. They are sent at once, and others may come between them."""
+    link.begin()
     answers = link.run_all(_SCRIPT, [_request(link, keys, step) for step in steps])
     return [done == 1 for done, _ in answers]
 

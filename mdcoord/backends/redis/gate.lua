@@ -7,13 +7,9 @@
 local time = redis.call('TIME')
 local now = redis.call('GET', KEYS[1]) or ''
 if now == ARGV[1] then
-  if ARGV[2] == '' then
-    redis.call('DEL', KEYS[1])
-  elseif ARGV[3] == '0' then
-    redis.call('SET', KEYS[1], ARGV[2])
-  else
-    redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-  end
+  redis.call('DEL', KEYS[1]) -- a full server, too, lets a script go on that has written already
+  if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2]) end
+  if ARGV[3] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
   now = ARGV[2]
 end
 return {time[1], time[2], now}

@@ -82,12 +82,13 @@ class Link:
 
     `uptime` is the clock of this machine by which time is measured between two answers of the server. `away`
     is the key that says that the workspace has moved ("": nobody looks): every script has it as its last key,
-    and every other request is answered with Moved when it is there.
+    and every other request is answered with Moved when it is there. `first` is done before the first write.
     """
 
     def __init__(self, address: Address, uptime: Callable[[], float]) -> None:
         self.address = address
         self.away = ""
+        self.first: Callable[[], object] | None = None
         self._uptime = uptime
         self._kind, self._options = _understood(address)
         self._options |= {"protocol": 2, "retry": Retry(NoBackoff(), 0)}
@@ -104,6 +105,12 @@ class Link:
 
     late = faults.TimeoutError
     """What waiting for an answer raises when there is none yet."""
+
+    def begin(self) -> None:
+        """Say that something is about to be written. Raises what `first` raises."""
+        if self.first is not None:
+            self.first()
+            self.first = None
 
     def call(self, *command: Word) -> Any:
         """The server's answer to one command. Raises BackendUnavailable."""

@@ -51,6 +51,7 @@ class EventLog:
         _, entry = render_event(id or random_name(), name, time, data)
         text = _stored(str(entry.id), entry.name, entry.time, entry.data)
         head = dump({"id": entry.id})[:-1] + ","
+        self._link.begin()
         feed = self._keys.feed(channel)
         number, stored = self._link.run(
             _APPEND,

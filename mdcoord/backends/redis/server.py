@@ -18,16 +18,17 @@ _HELLO = Script("hello")
 
 
 class Server(NamedTuple):
-    """`data` names what it holds and its clock; `has_json` tells whether it has the JSON type."""
+    """`data` names what it holds and its clock ("": nothing); `has_json`: whether it has the JSON type."""
 
     data: str
     has_json: bool
 
 
 def meet(link: Link, keys: Keys) -> Server:
-    """Ask a server what it is. Raises BackendUnavailable, UsageError for a prefix without a hash tag.
+    """Ask a server what it is; that writes nothing, so that also a full one can be read.
 
-    And AlreadyExists where a copy for other programs is, whose keys a workspace would overwrite.
+    Raises BackendUnavailable, UsageError for a prefix without a hash tag, and AlreadyExists where a copy for
+    other programs is, whose keys a workspace would overwrite.
     """
     try:
         return _met(link, keys)
@@ -60,14 +61,28 @@ def _met(link: Link, keys: Keys) -> Server:
             f"Redis at {where} forgets keys when its memory is full (maxmemory-policy {policy})",
             hint="set its maxmemory-policy to noeviction, or use another server",
         )
-    (data,) = link.run(_HELLO, [keys.identity, keys.plain], [os.urandom(8).hex()])
-    if data is None:
+    if facts.get("role") == "slave":
+        # This changes nothing, but is a write: it waits for the end of a fail-over.
+        link.call("PERSIST", keys.identity)
+    data = _named(link, keys, "")
+    has_json = link.knows("JSON.TYPE", keys.json(Key("none", "none")))
+    return Server(data, has_json)
+
+
+def name_data(link: Link, keys: Keys) -> str:
+    """What names the data of a server, which get a name when they are new. Raises like `meet`."""
+    return _named(link, keys, os.urandom(8).hex())
+
+
+def _named(link: Link, keys: Keys, name: str) -> str:
+    data, copied = link.run(_HELLO, [keys.identity, keys.plain], [name])
+    if copied and not data:
         raise AlreadyExists(
-            f"a copy for other programs is in {where}, made with --layout: {keys.plain} names its keys",
+            f"a copy for other programs is in {link.address.shown}, made with --layout: {keys.plain} names "
+            "its keys",
             hint="use another place: --prefix NAME, another database, or another server",
         )
-    has_json = link.knows("JSON.TYPE", keys.json(Key("none", "none")))
-    return Server(data.decode(), has_json)
+    return f"redis-{data.decode()}" if data else ""
 
 
 def durability(link: Link) -> str:

@@ -68,7 +68,8 @@ class RedisBackend(Backend):
         self._keys = keys = Keys(address.prefix, os.environ.get("COORD_KEY_PREFIX") or "coord")
         met = server.meet(link, keys)
         self._data = met.data
-        link.away = f"{keys.away}-{met.data}" if elsewhere else keys.away  # a key that nobody ever makes
+        link.first = self._name_data
+        link.away = f"{keys.away}-elsewhere" if elsewhere else keys.away  # a key that nobody ever makes
         self._sight = Sight(keys, met.has_json)
         self._scribe = Scribe(Templates(list(templates)))
         self._documents = Documents(link, keys, self._scribe, self._sight)
@@ -84,11 +85,15 @@ class RedisBackend(Backend):
         return server.durability(self._link)
 
     @property
+    def data(self) -> str | None:
+        return self._data or None
+
+    @property
     def waits(self) -> int:
         return self._turns.waits
 
     def clock(self, host: Host) -> Host:
-        return ServerHost(self._link, self._data, host)
+        return ServerHost(self._link, self._name_data, host)
 
     # -- documents ---------------------------------------------------------------------------------------
 
@@ -329,6 +334,12 @@ class RedisBackend(Backend):
 
     def close(self) -> None:
         self._link.close()
+
+    def _name_data(self) -> str:
+        """What names the data, which get their name before the first write."""
+        if not self._data:
+            self._data = server.name_data(self._link, self._keys)
+        return self._data
 
     def _commit(self, step: Step) -> tuple[bool, Sequence[Any]]:
         try:

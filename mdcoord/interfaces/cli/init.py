@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mdcoord.config.files import CONFIG_FILE
 from mdcoord.errors import UsageError
 from mdcoord.interfaces.cli.base import verb
 from mdcoord.interfaces.cli.call import Call
@@ -29,6 +30,8 @@ def init(call: Call, folder: str | None, track: bool) -> None:
     put(call, facts, "\n".join([str(workspace.root), *(f"  made {path}" for path in made)]))
     if workspace.notice:
         note(f"mdcoord: {workspace.notice}")
+    if any(path.match(CONFIG_FILE) for path in workspace.made):
+        note(f"mdcoord: commit {CONFIG_FILE}: by it clones of this project know where its data are")
     if (root := workspace.root) and root in workspace.made and (other := _above(root)):
         note(f"mdcoord: from here this workspace is used now, no longer the one in {other}")
 

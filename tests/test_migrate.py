@@ -430,12 +430,66 @@ def test_a_file_that_goes_while_it_is_looked_at_is_nobodys_save(
 
 def test_a_file_that_is_no_text_stays_and_is_told(project: Path, url: str) -> None:
     root = root_of(project)
-    (root / "task-latin.md").write_bytes(b"---\ntitle: \xe9\n---\n")
-    moved = Workspace.migrate(url)
-    assert [Path(path).name for path in moved.left_out] == ["task-latin.md"]
-    assert (root / "task-latin.md").exists() or (root / "archive/pre-redis/task-latin.md").exists()
-    with Workspace.open() as w, pytest.raises(NotFound):
-        w.tasks.get("latin")
+    binary = [root / "task-bin.md", root / "archive/task-bin.md"]
+    for path in binary:
+        path.write_bytes(b"\xff\xfe\x00bin")
+    files = [str(path) for path in sorted(binary)]
+    for dry_run in (True, False):
+        found = Workspace.migrate(url, archive=True, dry_run=dry_run)
+        assert (found.counts["task"], found.counts["archived document"]) == (7, 1)
+        assert sorted(found.left_out) == files
+    with Workspace.open() as w:
+        assert w.status()["left_behind"] == [str(binary[0])]
+        assert "nothing of it: line 1, column 1: the file is UTF-16" in w.check()[0].message
+        with pytest.raises(NotFound):
+            w.tasks.get("bin")
+    back = Workspace.migrate("markdown")
+    assert (back.counts["task"], back.set_aside) == (7, ())
+    with Workspace.open() as w:
+        assert [one.path for one in w.check()] == [str(binary[0])]
+    assert {path.read_bytes() for path in binary} == {b"\xff\xfe\x00bin"}
+
+
+def test_a_file_that_is_no_text_makes_room_for_a_document(project: Path, url: str) -> None:
+    root = root_of(project)
+    (root / "task-bin.md").write_bytes(b"\xff\xfe\x00bin")
+    Workspace.migrate(url)
+    with Workspace.open() as w:
+        w.tasks.create("New", id="bin")
+    assert Workspace.migrate("markdown").set_aside == ("archive/pre-redis/task-bin.md",)
+    with Workspace.open() as w:
+        assert w.tasks.get("bin").title == "New"
+    assert (root / "archive/pre-redis/task-bin.md").read_bytes() == b"\xff\xfe\x00bin"
+
+
+def test_many_moves_keep_each_file_once(project: Path, url: str) -> None:
+    for title in ("one", "one", "two", "two"):
+        with Workspace.open() as w:
+            w.tasks.update("t1", set={"title": title})
+        Workspace.migrate(url)
+        Workspace.migrate("markdown")
+    names = sorted(path.name for path in (root_of(project) / "archive/pre-redis").glob("task-*.md"))
+    assert [name for name in names if "t1" not in name] == [
+        "task-bold.md", *(f"task-{name}.md" for name in ("odd", "t0", "t2", "t3", "t4")),
+    ]  # fmt: skip
+    assert len([name for name in names if "t1" in name]) < 5
+
+
+def test_what_a_mirror_cannot_read_is_told_in_its_words(tmp_path: Path, url: str) -> None:
+    with Workspace.create(tmp_path, backend=url, agent="ada") as w:
+        w.tasks.create("x", id="x")
+        with w.mirror() as mirroring:
+            mirroring.once()
+            (w.root / "task-broken.md").write_bytes(BROKEN.encode())
+            (w.root / "task-bin.md").write_bytes(b"\xff")
+            (w.root / "task-new.md").write_text("---\ntitle: New\n---\n")
+            os.utime(w.root / "task-broken.md", (1, 1))
+            found = {Path(one.path).name: one.message for one in w.check()}
+            assert "no mirror has looked since" in found.pop("task-new.md")
+            assert found.keys() == {"task-broken.md", "task-bin.md"}
+            assert all("the workspace has nothing of it: " in one for one in found.values())
+            mirroring.once()
+            assert {Path(one.path).name: one.message for one in w.check()} == found
 
 
 def test_the_configuration_follows(project: Path, url: str) -> None:

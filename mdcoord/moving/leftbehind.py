@@ -2,13 +2,14 @@
 
 After a move nobody reads the files any more. But an editor that had one of them open may save it again, and a
 git checkout may bring it back: what stands there then is in no store, and must not go unnoticed. Such a file
-is told from the others by its change time, which programs cannot set.
+is told from the others by its change time, which programs cannot set. A document that is no text is in no
+store either, and stays where it is whenever the workspace moves.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,8 @@ from mdcoord.backends.markdown.home import Home
 from mdcoord.backends.markdown.log import EventLog
 from mdcoord.backends.markdown.memos import Memos
 from mdcoord.backends.markdown.reader import State
+from mdcoord.errors import BackendUnavailable, InvalidDocument
+from mdcoord.formats.document import Document, decode
 from mdcoord.layout import state_folder
 from mdcoord.model import KINDS
 from mdcoord.moving.mirrorlog import PLACES, is_noted
@@ -39,7 +42,10 @@ class LeftBehind:
         self._files = FileIO(str(root), str(state_folder(root)), "none")
 
     def late(self) -> list[Path]:
-        """The documents that were saved after the workspace had moved away, sorted; none where it has not."""
+        """What the workspace has not, sorted: saved after it had moved away, or no text.
+
+        None where it has not moved.
+        """
         place = self._home.place().partition("://")
         if not place[1]:
             return []
@@ -53,19 +59,44 @@ class LeftBehind:
         """
         since = self._home.since()
         found = [*self._documents(), *self._archived(_PREFIXES if archived else ("events-",))]
-        files = [path for path in found if not _is_later(path, since)]
+        files = [path for path in found if not _is_later(path, since) and self._is_text(path)]
         self._put_away(files)
         return len(files)
 
-    def clear(self) -> list[str]:
-        """Make room for documents and logs; the names in the archive of those saved after the move."""
-        late = self._put_away(self.late())
-        self._put_away([*self._documents(), *self._archived(("events-",))])
+    def clear(self, staying: Collection[str]) -> list[str]:
+        """Make room for documents and logs, but for those `staying`, by name.
+
+        Returns the names in the archive of those saved after the move.
+        """
+        late = self._put_away([path for path in self.late() if path.stem not in staying])
+        others = [path for path in self._documents() if path.stem not in staying]
+        self._put_away([*others, *self._archived(("events-",))])
         return late
 
     def put_away(self, names: Iterable[str]) -> None:
         """Put documents of these names into the archive."""
         self._put_away([self._root / f"{name}.md" for name in names])
+
+    def no_text(self) -> list[str]:
+        """The names of the documents that are no text, sorted."""
+        return [path.stem for path in self._documents() if not self._is_text(path)]
+
+    def problem(self, path: Path) -> InvalidDocument | BackendUnavailable | None:
+        """Why a file cannot be read; None where it can."""
+        try:
+            Document.parse(self._text(path))
+        except (InvalidDocument, BackendUnavailable) as problem:
+            return problem
+        return None
+
+    def _is_text(self, path: Path) -> bool:
+        try:
+            return path.name.startswith("events-") or self._text(path) is not None
+        except (InvalidDocument, BackendUnavailable):
+            return False
+
+    def _text(self, path: Path) -> str:
+        return decode(self._files.read(str(path)))
 
     def _archived(self, prefixes: tuple[str, ...]) -> list[Path]:
         files = sorted((self._root / "archive").glob("*.md"))
@@ -79,9 +110,10 @@ class LeftBehind:
                 yield self._root / name
 
     def _is_late(self, path: Path) -> bool:
-        """Whether somebody saved it after the move; what a mirror writes there is in the workspace."""
+        """Whether the workspace has it not; it has what a mirror writes there."""
         try:
-            return _is_later(path, self._home.since()) and not self._is_mirrored(path)
+            later = _is_later(path, self._home.since())
+            return not (self._is_mirrored(path) if later else self._is_text(path))
         except FileNotFoundError:
             return False  # it was removed just now
 
@@ -105,10 +137,13 @@ class LeftBehind:
     def _moved(self, path: Path, folder: str) -> str:
         for number in count():
             target = f"{folder}{os.sep}{f'{path.stem}.{number}.md' if number else path.name}"
+            there = self._root / target
             try:
-                self._files.move(str(path), f"{self._root}{os.sep}{target}")
+                self._files.move(str(path), str(there))
             except FileExistsError:
-                continue
+                if path.read_bytes() != there.read_bytes():
+                    continue
+                os.replace(path, there)  # so that what is saved just now is not lost
             return target
         raise AssertionError  # count() does not end
 

@@ -8,7 +8,7 @@ is looked at and taken over where it is what it should be.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -43,14 +43,14 @@ class _Found(NamedTuple):
 class Transfer:
     """One transfer. `pulse` is called again and again; it may raise to end it.
 
-    `counts` are the records of the source by kind, `left_out` the files that are no text.
+    `counts` are the records of the source by kind; those `left_out`, by name, are no text.
     """
 
     def __init__(
         self, source: Backend, target: Backend, host: Host, *, archive: bool = False, tell: Tell | None = None
     ) -> None:
         self.counts: Counter[str] = Counter()
-        self.left_out: dict[Key, Unreadable] = {}
+        self.left_out: dict[str, Unreadable] = {}
         self.pulse: Callable[[], None] = _nothing
         self._source = source
         self._target = target
@@ -61,6 +61,20 @@ class Transfer:
         self._digests: dict[str, dict[str, str]] = {}
         self._channels: dict[str, ChannelTransfer] = {}
         self._touched: set[Key] = set()
+
+    def look(self) -> None:
+        """Only count what there is to bring, and find what is no text."""
+        for kind in DOCUMENTS:
+            ids = self._source.ids(kind)
+            missing = {*ids}
+            for page in by_page(partial(self._source.digests, kind), ids, divided=self._source.forkable):
+                missing.difference_update(page)
+                self.counts[kind] += len(page)
+            self._leave_out(self._source.copies_of(kind, sorted(missing)))
+            if self._archive:
+                copies = self._texts_of(self._source.copies(kind, archived=True))
+                self.counts["archived document"] += sum(1 for _ in copies)
+        self.counts["event"] = sum(1 for name in self._source.channels() for _ in self._source.history(name))
 
     def everything(self) -> None:
         """The first pass."""
@@ -133,7 +147,7 @@ class Transfer:
             self._went_on(kind, count, len(ids))
         for name in gone:
             self._remove(Key(kind, name))
-        self.counts[kind] = count
+        self.counts[kind] = len(self._digests[kind])
 
     def _changed(self, kind: str) -> int:
         before, now = self._marks[kind], self._source.marks(kind)
@@ -145,7 +159,7 @@ class Transfer:
         gone = [Key(kind, name) for name in self._digests[kind].keys() - now.keys()]
         for key in gone:
             self._remove(key)
-        self.counts[kind] = len(now)
+        self.counts[kind] = len(self._digests[kind])
         return len(changed) + len(gone)
 
     def _read(self, kind: str, ids: Sequence[str]) -> _Found:
@@ -166,7 +180,7 @@ class Transfer:
             known = digests.get(copy.key.id)
             digests[copy.key.id] = digest
             self._touched.add(copy.key)
-            self.left_out.pop(copy.key, None)
+            self.left_out.pop(copy.key.name, None)
             if known is None:
                 fresh.append(copy)
             elif known != digest:
@@ -174,7 +188,7 @@ class Transfer:
         for copy, done in zip(fresh, self._target.put_all(fresh), strict=True):
             if not done:
                 self._replace(copy)
-        self.left_out.update((one.key, one) for one in found.left_out)
+        self._leave_out(found.left_out)
 
     def _held(self, kind: str) -> Iterator[Mapping[str, str]]:
         """The digests of what the target has, page by page."""
@@ -224,9 +238,9 @@ class Transfer:
 
     def _archived(self) -> None:
         for kind in DOCUMENTS:
-            found = _texts(self._target.copies(kind, archived=True))
+            found = (one for one in self._target.copies(kind, archived=True) if isinstance(one, Copy))
             there = {copy.archived: version_of(copy.text) for copy in found}
-            copies = _texts(self._source.copies(kind, archived=True))
+            copies = self._texts_of(self._source.copies(kind, archived=True))
             while page := list(islice(copies, PAGE)):
                 for copy in page:
                     if copy.archived in there and there[copy.archived] != version_of(copy.text):
@@ -240,6 +254,17 @@ class Transfer:
                 )
                 self.counts["archived document"] += len(page)
                 self._went_on("archived", self.counts["archived document"])
+
+    def _texts_of(self, found: Iterable[Copy | Unreadable]) -> Iterator[Copy]:
+        """The copies in the archive that are text; the others are noted."""
+        for one in found:
+            if isinstance(one, Copy):
+                yield one
+            else:
+                self.left_out[one.path] = one  # not by its name, which a document in use may have
+
+    def _leave_out(self, found: Iterable[Copy | Unreadable]) -> None:
+        self.left_out.update((one.key.name, one) for one in found if isinstance(one, Unreadable))
 
     # -- events
 
@@ -255,10 +280,6 @@ class Transfer:
     def _went_on(self, what: str, number: int, total: int = 0) -> None:
         self.pulse()
         self._tell(what, number, total)
-
-
-def _texts(found: Iterator[Copy | Unreadable]) -> Iterator[Copy]:
-    return (one for one in found if isinstance(one, Copy))
 
 
 def _differs(what: str) -> BackendUnavailable:

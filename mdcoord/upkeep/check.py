@@ -17,6 +17,7 @@ from mdcoord.host import Host, seconds_of, timestamp
 from mdcoord.layout import STATE, second_state
 from mdcoord.model import DOCUMENTS, ID_FIELD, Record, Value
 from mdcoord.moving.leftbehind import FOLDER, LeftBehind
+from mdcoord.moving.mirroring import MIRRORS
 from mdcoord.rules.leases import MAX_SKEW, unknown_claim
 from mdcoord.rules.readiness import ENDED, dependencies, statuses
 from mdcoord.rules.standing import IN_PROGRESS
@@ -59,7 +60,7 @@ def check_workspace(
     name nobody, stamps in the future, what was found in the `settings`, and a second place with claims (for a
     workspace that has a root).
     """
-    findings: list[Finding] = [*_second_state(root), *_left_behind(root)] if root else []
+    findings: list[Finding] = [*_second_state(root), *_left_behind(backend, root)] if root else []
     findings += _settings(settings)
     tasks: Sequence[Record] = ()
     for kind in DOCUMENTS:
@@ -88,13 +89,21 @@ def _second_state(root: Path) -> Iterator[Finding]:
         )
 
 
-def _left_behind(root: Path) -> Iterator[Finding]:
-    for path in LeftBehind(root).late():
-        yield Finding(
-            str(path),
-            "it was saved after the workspace had moved to Redis, and nobody reads it there",
-            hint=f"bring what is new in it into the workspace, then remove it (see also archive/{FOLDER}/)",
-        )
+def _left_behind(backend: Backend, root: Path) -> Iterator[Finding]:
+    left = LeftBehind(root)
+    mirrored = any(memo["folder"] == str(root) for memo in backend.memos(MIRRORS).values())
+    for path in left.late():
+        problem, line = left.problem(path), None
+        if problem:
+            message, hint = f"the workspace has nothing of it: {problem.message}", problem.hint
+            line = problem.details.get("line")
+        elif mirrored:
+            message = "the workspace has not what was saved here: no mirror has looked since"
+            hint = "run `mdcoord mirror`: it takes it there, or says what is in the way"
+        else:
+            message = "it was saved after the workspace had moved to Redis, and nobody reads it there"
+            hint = f"bring what is new in it into the workspace, then remove it (see also archive/{FOLDER}/)"
+        yield Finding(str(path), message, line, hint)
 
 
 def _settings(errors: Iterable[ConfigError]) -> Iterator[Finding]:

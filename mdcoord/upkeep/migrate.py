@@ -25,7 +25,7 @@ from mdcoord.config import Config
 from mdcoord.errors import AlreadyExists, BackendUnavailable, ConfigError, Moved, UsageError
 from mdcoord.host import Host
 from mdcoord.layout import state_folder
-from mdcoord.model import DOCUMENTS, Value
+from mdcoord.model import DOCUMENTS, Key, Value
 from mdcoord.moving.leftbehind import LeftBehind
 from mdcoord.moving.transfer import Tell, Transfer
 from mdcoord.upkeep.configure import ConfigFile
@@ -42,10 +42,10 @@ FEW: Final = 20
 class Migrated:
     """What was moved, or would be.
 
-    `counts` are the records by kind, `left_out` files that are no text and stay. `archived` is how many files
-    of the old place were put into the archive, `set_aside` the names there of files that were saved after the
-    workspace had left them. `already` says that it lived there before; then what was left to do was done.
-    `notice` is what there is to know of the new place.
+    `counts` are the records by kind, `left_out` files that are no text and stay where they are. `archived` is
+    how many files of the old place were put into the archive, `set_aside` the names there of files that were
+    saved after the workspace had left them. `already` says that it lived there before; then what was left to
+    do was done. `notice` is what there is to know of the new place.
     """
 
     source: str
@@ -96,8 +96,8 @@ class Migration:
             require_data(self._source, config, root)
             self._target = opened.enter_context(open_backend(place, config, root, elsewhere=True))
             self._place = _whole(place)
-            self._all = archive or place == HERE or self._source.name == "redis"
-            self._transfer = Transfer(self._source, self._target, host, archive=self._all, tell=tell)
+            everything = archive or place == HERE or self._source.name == "redis"
+            self._transfer = Transfer(self._source, self._target, host, archive=everything, tell=tell)
             self._opened = opened.pop_all()
 
     def rehearse(self) -> Migrated:
@@ -105,13 +105,8 @@ class Migration:
         if self._is_there():
             return self._done(already=True, dry_run=True)
         self._claim(dry_run=True)
-        counts = {kind: len(self._source.marks(kind)) for kind in DOCUMENTS}
-        counts["event"] = sum(1 for name in self._source.channels() for _ in self._source.history(name))
-        if self._all:
-            counts["archived document"] = sum(
-                1 for kind in DOCUMENTS for _ in self._source.copies(kind, archived=True)
-            )
-        return self._done(counts=counts, dry_run=True)
+        self._transfer.look()
+        return self._done(dry_run=True)
 
     def run(self) -> Migrated:
         """Move it. Where it raises, the workspace stays where it is.
@@ -179,14 +174,20 @@ class Migration:
         if dry_run:
             return []
         # Between TaskQueue and the files of the same folder only the tasks move.
-        aside = self._left.clear() if comes_back else []
+        aside = self._left.clear(self._staying()) if comes_back else []
         self._target.keep(OWN, "from", lambda _: mine)
         return aside
 
     def _unreadable(self) -> list[str]:
         """What a move that was killed brought already, and no store would replace."""
         found = (copy for kind in DOCUMENTS for copy in self._target.copies(kind))
-        return [one.key.name for one in found if isinstance(one, Unreadable) or one.fields is None]
+        names = {one.key.name for one in found if isinstance(one, Unreadable) or one.fields is None}
+        return sorted(names.difference(self._staying()))
+
+    def _staying(self) -> list[str]:
+        """The files that are no text, but for those in whose place a document comes."""
+        names = self._left.no_text()
+        return [name for name in names if not self._source.exists(Key(*name.split("-", 1)))]
 
     def _is_occupied(self) -> bool:
         documents = any(self._target.marks(kind) for kind in DOCUMENTS)
@@ -243,17 +244,15 @@ class Migration:
     def _done(
         self,
         *,
-        counts: Mapping[str, int] | None = None,
         set_aside: tuple[str, ...] = (),
         archived: int = 0,
         already: bool = False,
         dry_run: bool = False,
     ) -> Migrated:
-        counts = self._transfer.counts if counts is None else counts
         return Migrated(
             self._source.location,
             self._target.location,
-            {kind: count for kind, count in counts.items() if count},
+            {kind: count for kind, count in self._transfer.counts.items() if count},
             tuple(sorted(one.path for one in self._transfer.left_out.values())),
             set_aside,
             archived,

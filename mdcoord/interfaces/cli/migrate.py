@@ -54,7 +54,7 @@ def redis(call: Call, url: str | None, prefix: str | None, layout: str | None, *
 
     It may be in its files, or on another server. URL is redis://, rediss:// or unix://; without it the
     configured one. When all has been copied and compared, the files go to archive/pre-redis/. Exit code 7
-    when a file is no text and was left out. With --layout a key that somebody else made stays as it is (exit
+    when a file is no text and stays. With --layout a key that somebody else made stays as it is (exit
     code 4).
     """
     if layout is not None:
@@ -93,7 +93,7 @@ def _migrate(call: Call, place: str, **how: bool) -> int:
     if not call.json:
         _explain(found)
     for path in found.left_out:
-        notice(call, InvalidDocument.code, f"left out, as it is no text: {path}", path=path)
+        notice(call, InvalidDocument.code, f"left where it is, as it is no text: {path}", path=path)
     return InvalidDocument.exit_code if found.left_out else 0
 
 

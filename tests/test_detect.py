@@ -319,11 +319,14 @@ def test_a_server_that_refuses_is_not_remembered(project: Path, started: Start) 
     own = started("--requirepass", "right")
     with pytest.raises(BackendUnavailable, match="refused"):
         Workspace.create(backend=f"unix://:wrong@{own.socket}")
-    with pytest.raises(UsageError, match="unexpected keyword argument 'prefx'"):
-        Workspace.create(backend=f"unix://:right@{own.socket}?prefx=team:")
+    for option, hint in (("prefx", r"did you mean \?prefix="), ("no", "known are prefix, timeout, db,")):
+        with pytest.raises(UsageError, match=rf"\?{option}= is no option of a Redis address \({hint}"):
+            Workspace.create(backend=f"unix://:right@{own.socket}?{option}=team:")
     assert not HERE.exists()
     with Workspace.create(backend=f"unix://:right@{own.socket}") as w:
         assert w.backend.name == "redis"
+    shown = mdcoord("config", "--show-origin").stderr
+    assert shown == f"(this workspace is at unix://{own.socket}?db=0, which it remembers by itself)\n"
 
 
 def test_a_password_that_was_changed(project: Path, started: Start) -> None:
@@ -476,6 +479,19 @@ def test_a_workspace_on_taskqueue(project: Path, monkeypatch: pytest.MonkeyPatch
 
 def mdcoord(*arguments: str) -> Any:
     return CliRunner().invoke(cli, arguments)
+
+
+def test_a_prefix_is_said_once(project: Path, server: Server) -> None:
+    mdcoord("init")
+    url, other = server.url("one:"), server.url()
+    refused = mdcoord("migrate", "redis", url, "--prefix", "two:", "--dry-run")
+    assert (refused.exit_code, refused.stderr.splitlines()[0]) == (
+        2,
+        "mdcoord: the URL has the prefix 'one:', and --prefix is 'two:'",
+    )
+    for address in (url, other):
+        done = mdcoord("migrate", "redis", address, "--prefix", "one:", "--dry-run")
+        assert (done.exit_code, done.stdout.rpartition("?")[2]) == (0, "prefix=one:\n")
 
 
 def test_init_says_what_it_does(project: Path, closed: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
+from mdcoord.backends.addresses import shown
 from mdcoord.backends.markdown.fileio import FileIO
+from mdcoord.backends.markdown.home import HERE, Home
 from mdcoord.backends.markdown.swap import Leftover
 from mdcoord.config import SETTINGS, Config, Setting, config_of, load_config, project_folder
 from mdcoord.config.files import CONFIG_FILE, Source, sources, yaml_source
 from mdcoord.config.problems import problems
 from mdcoord.config.write import default_text, value_for, with_value
-from mdcoord.errors import AlreadyExists, Busy, ConfigError, UsageError
+from mdcoord.errors import AlreadyExists, BackendUnavailable, Busy, ConfigError, UsageError
 from mdcoord.formats.document import decode
 from mdcoord.layout import state_folder
 from mdcoord.model import Value
@@ -41,6 +44,12 @@ class ConfigFile:
     def in_force(self, environ: Mapping[str, str], *, lenient: bool = False) -> Config:
         """The settings that all sources make together. Raises ConfigError, unless `lenient`."""
         return load_config(self._root, environ, lenient=lenient)
+
+    def lives_at(self) -> str:
+        """The address that the workspace remembers, as people are told of it; "" where it has none."""
+        with suppress(BackendUnavailable):
+            return shown(Home.of(state_folder(self._root)).place().removeprefix(HERE))
+        return ""
 
     def write(self) -> Path:
         """Make the file, with every setting, its meaning and its default. Raises AlreadyExists, Busy."""

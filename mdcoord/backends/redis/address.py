@@ -19,6 +19,12 @@ SCHEMES: Final = ("redis", "rediss", "unix")
 TIMEOUT: Final = 5.0
 LONGEST: Final = 600.0
 
+_OPTIONS: Final = (
+    *("prefix", "timeout", "db", "username", "password", "client_name"),
+    *("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"),
+)
+"""What a query has mostly."""
+
 _HASH_TAG = re.compile(r"\{[^{}]+\}")
 
 
@@ -96,8 +102,23 @@ def no_library() -> BackendUnavailable:
     )
 
 
-def wrong(reason: str) -> UsageError:
+def with_prefix(url: str, prefix: str) -> str:
+    """The URL with a prefix that somebody said beside it. Raises UsageError where it has another one."""
+    said = dict(parse_qsl(url.partition("?")[2])).get("prefix", prefix)
+    if said != prefix:
+        raise UsageError(f"the URL has the prefix {said!r}, and --prefix is {prefix!r}", hint="say it once")
+    return f"{url}{'&' if '?' in url else '?'}prefix={quote(prefix)}"
+
+
+def wrong(reason: str, hint: str = "write it like redis://localhost:6379/0?prefix=team:") -> UsageError:
     """The error for a URL that cannot be used; it is not shown, as it may hold a password."""
-    return UsageError(
-        f"the URL of Redis is wrong: {reason}", hint="write it like redis://localhost:6379/0?prefix=team:"
-    )
+    return UsageError(f"the URL of Redis is wrong: {reason}", hint=hint)
+
+
+def unknown(option: str) -> UsageError:
+    """The error for an option in the query that neither mdcoord nor redis-py knows."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(option, _OPTIONS, 1)
+    hint = f"did you mean ?{near[0]}=" if near else f"known are {', '.join(_OPTIONS)}, and redis-py's others"
+    return wrong(f"?{option}= is no option of a Redis address", hint)

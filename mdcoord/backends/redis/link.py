@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mdcoord.backends.addresses import moved_to
-from mdcoord.backends.redis.address import Address, no_library, wrong
+from mdcoord.backends.redis.address import Address, no_library, unknown, wrong
 from mdcoord.errors import BackendUnavailable, Busy
 
 try:
@@ -295,6 +295,8 @@ def _understood(address: Address) -> tuple[Any, dict[str, Any]]:
         kind = options.pop("connection_class", redis.Connection)
         kind(**options)  # refuses what it does not know
     except (TypeError, ValueError, faults.RedisError) as error:
+        if strange := re.search(r"unexpected keyword argument '(\w+)'", str(error)):
+            raise unknown(strange[1]) from None
         raise wrong(str(error).rpartition("() ")[2].removesuffix(".")) from None
     return kind, options
 

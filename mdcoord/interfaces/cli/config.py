@@ -77,7 +77,8 @@ def _check(call: Call) -> int:
 
 
 def _show(call: Call, show_origin: bool) -> None:
-    settings = _file(call).in_force(os.environ)  # also when the store cannot be reached
+    file = _file(call)
+    settings = file.in_force(os.environ)  # also when the store cannot be reached
     names = _names()
     if call.json:
         values = {key: getattr(settings, name) for key, name in names.items()}
@@ -88,6 +89,8 @@ def _show(call: Call, show_origin: bool) -> None:
     heads = ("SETTING", "VALUE", "ORIGIN")
     rows = [(key, _said(settings, name), _origins(settings, name))[:columns] for key, name in names.items()]
     write(table(heads[:columns], rows))
+    if place := file.lives_at():
+        note(clean(f"(this workspace is at {place}, which it remembers by itself)"))
     for path, line, key in settings.unknown:
         note(f"({path}:{line}: {key} is no setting of mdcoord)")
 

@@ -115,9 +115,9 @@ def _explain(found: Migrated) -> None:
 
 
 def _prefixed(url: str, prefix: str) -> str:
-    from urllib.parse import quote
+    from mdcoord.backends.redis.address import with_prefix
 
-    return f"{url}{'&' if '?' in url else '?'}prefix={quote(prefix)}" if prefix else url
+    return with_prefix(url, prefix) if prefix else url
 
 
 def _configured(call: Call) -> str:

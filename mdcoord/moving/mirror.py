@@ -136,7 +136,10 @@ class Mirror:
                 f" of it in {self._folder.location}",
                 hint="`mdcoord import` with that folder brings them back; a new folder mirrors what is there",
             )
-        name = self._source.keep(*NAME, lambda named: named or os.urandom(8).hex())
+        try:
+            name = name or self._source.keep(*NAME, lambda named: named or os.urandom(8).hex())
+        except BackendUnavailable:
+            return  # a server that is full can be copied, too
         self._folder.keep(*NAME, lambda _: name)
 
     def _sweep(self) -> None:

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -92,12 +92,13 @@ class Mirroring:
         return done
 
     def _stamp(self) -> None:
-        """Note where the mirror is, and that it is up to date."""
+        """Note where the mirror is, and that it is up to date, unless the server is full."""
         if time.monotonic() - self._stamped < STAMP:
             return
         name = sha256(f"{self._host.name}\0{self.folder}".encode()).hexdigest()[:16]
         memo = {"folder": self.folder, "host": self._host.name, "at": self._host.stamp()}
-        self._source.keep(MIRRORS, name, lambda _: memo)
+        with suppress(BackendUnavailable):
+            self._source.keep(MIRRORS, name, lambda _: memo)
         self._stamped = time.monotonic()
 
 

@@ -108,8 +108,9 @@ class Link:
 
     def begin(self) -> None:
         """Say that something is about to be written. Raises what `first` raises."""
-        if self.first is not None:
-            self.first()
+        first = self.first
+        if first is not None:  # threads that write at once may each do it
+            first()
             self.first = None
 
     def call(self, *command: Word) -> Any:
@@ -231,15 +232,18 @@ class Link:
     def _attempt(self, commands: Sequence[Command], seconds: float) -> tuple[list[Any], Exception | None]:
         """The answers, and what went wrong with all or one of them."""
         try:
-            connection = self._idle() or self.connect(seconds)
+            idle = self._idle()
+            connection = idle or self.connect(seconds)
             answers = self._ask(connection, commands)
         except self.broken as error:
             self.close()  # the others are hardly better
             self._options.update(self._home)  # whom a cluster has put in its place is known there
             return [], error
         self._answered = True
-        if seconds == self.address.timeout:
+        if idle or seconds == self.address.timeout:
             self._free.append(connection)
+        else:
+            connection.disconnect()
         return answers, next((one for one in answers if isinstance(one, Exception)), None)
 
     def _idle(self) -> Any:

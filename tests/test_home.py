@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -105,6 +106,15 @@ def test_who_knows_of_the_move_may_work_there(store: MarkdownBackend, tmp_path: 
 def test_the_place_is_for_its_owner_only(store: MarkdownBackend, tmp_path: Path) -> None:
     store.home.remember(PLACE)
     assert (tmp_path / ".state/home").stat().st_mode & 0o077 == 0
+
+
+def test_a_repository_that_comes_later_does_not_see_the_place(tmp_path: Path) -> None:
+    (tmp_path / "own.md").touch()
+    Home.of(tmp_path / ".state").remember(PLACE)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "add", "-A"], cwd=tmp_path, check=True)
+    seen = subprocess.run(["git", "ls-files"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert seen.stdout == "own.md\n"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"closing": true}'])

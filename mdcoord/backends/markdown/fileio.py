@@ -17,6 +17,7 @@ import os
 import stat
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from typing import Final
@@ -38,6 +39,7 @@ from mdcoord.backends.markdown.oserrors import not_durable, translated
 from mdcoord.backends.markdown.swap import Leftover, Swap, content, content_of, wait_for_writers
 from mdcoord.errors import BackendUnavailable, NotDurable
 from mdcoord.formats.yamltext.limits import MAX_FILE
+from mdcoord.layout import STATE
 
 _SETTLE: Final = 0.25
 """Seconds for which an empty or changing file is taken to be in the middle of being saved."""
@@ -68,6 +70,7 @@ class FileIO:
         with translated(self.state):
             os.makedirs(self._locks, exist_ok=True)
             os.makedirs(os.path.join(self.state, "history"), exist_ok=True)
+            self._hide()
 
     def lock(self, name: str, wait: float = 10.0) -> Lock:
         """The exclusive lock of this name, to be used with `with`; waits up to `wait` seconds, then Busy."""
@@ -257,6 +260,13 @@ class FileIO:
     def temporaries(self, folder: str) -> list[str]:
         """All temporary files in a folder, of living and of killed writers."""
         return [path for path in self._files_in(folder, ".mdc-") if path.endswith(".tmp")]
+
+    def _hide(self) -> None:
+        """Keep the state, which may hold a password, from git: also where a repository is made later."""
+        path = os.path.join(self.state, ".gitignore")
+        if os.path.basename(self.state) == STATE and not os.path.lexists(path):
+            with suppress(FileExistsError), writing(path, TEMP, 0o666) as descriptor:
+                write_all(descriptor, b"*\n")
 
     def _files_in(self, folder: str, prefix: str) -> list[str]:
         try:

@@ -1,7 +1,8 @@
 """The records of a workspace as plain keys in Redis, for programs that know nothing of mdcoord.
 
 Nothing moves: it is a copy as of now, and nobody reads it back. Made again it is up to date, but for records
-that are gone. A key that somebody else made stays as it is.
+that are gone. A key that somebody else made stays as it is; one of an earlier copy is replaced, also where
+somebody has written to it since. No workspace opens where such a copy is (see `server.meet`).
 
 | record | key | what it holds |
 |---|---|---|

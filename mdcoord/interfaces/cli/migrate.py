@@ -110,6 +110,8 @@ def _explain(found: Migrated) -> None:
         note(f"({files} in archive/pre-redis/, a backup that nobody reads: delete it when you like)")
     for name in found.set_aside:
         note(clean(f"(saved in the old place after the move, and put aside: {name})"))
+    if "://" in found.source and not (found.already or found.dry_run):
+        note(clean(f"(the workspace's keys in {found.source} stay there, and are not used any more)"))
     if found.notice:
         note(clean(f"mdcoord: {found.notice}"))
 

@@ -232,18 +232,17 @@ class Link:
     def _attempt(self, commands: Sequence[Command], seconds: float) -> tuple[list[Any], Exception | None]:
         """The answers, and what went wrong with all or one of them."""
         try:
-            idle = self._idle()
-            connection = idle or self.connect(seconds)
+            connection = self._idle() or self.connect(seconds)
             answers = self._ask(connection, commands)
         except self.broken as error:
             self.close()  # the others are hardly better
             self._options.update(self._home)  # whom a cluster has put in its place is known there
             return [], error
         self._answered = True
-        if idle or seconds == self.address.timeout:
+        if seconds == self.address.timeout:
             self._free.append(connection)
         else:
-            connection.disconnect()
+            connection.disconnect()  # the address may lead to another server by now
         return answers, next((one for one in answers if isinstance(one, Exception)), None)
 
     def _idle(self) -> Any:

@@ -19,7 +19,7 @@ with tempfile.TemporaryDirectory() as folder, Workspace.create(folder, agent="ad
     issues = Path(folder, "issues.jsonl")
     issues.write_text(ISSUES)
     found = w.import_(issues, tool="beads")
-    print("came in:     ", found.new, dict(found.remarks))
+    print("came in:     ", found.new)
     print("kept:        ", w.tasks.get("bd-a1")["beads"]["owner"])
     print("a second time:", w.import_(issues, tool="beads").same)
 
@@ -45,7 +45,7 @@ with tempfile.TemporaryDirectory() as folder, Workspace.create(folder, agent="ad
         print("differences: ", list(other.import_(backup).different))  # what was changed there stays
 
 # It prints:
-#   came in:      {'task': 3} {"status 'deferred': held back as cancelled": 1}
+#   came in:      {'task': 3}
 #   kept:         ada@example.org
 #   a second time: {'task': 3}
 #   bot has seen: [1]

@@ -23,7 +23,7 @@ def stage(server: Server, scratch: Path) -> Stage:
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
 def test_a_mirror_killed_at_some_calls(stage: Stage, scene: Scene) -> None:
     chance = random.Random(scene.name)
-    for first in range(chance.randrange(1, 7), LONGEST, 6):
+    for first in range(chance.randrange(1, 13), LONGEST, 12):
         problems, killed, _ = stage.play(scene, KILL, first, chance.randrange(1, 200))
         assert problems == []
         if not killed:

@@ -22,7 +22,7 @@ from mdcoord.backends.memory import MemoryBackend
 from mdcoord.backends.values import Copy, Event, Unreadable
 from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound, UsageError
 from mdcoord.model import Change, Key
-from mdcoord.moving import crew
+from mdcoord.moving import forks
 from mdcoord.rules.leases import Lease
 from mdcoord.workspace import Workspace
 from tests.contract.fakes import FakeHost
@@ -100,7 +100,7 @@ def test_an_export_takes_one_page_at_a_time(w: Workspace, monkeypatch: pytest.Mo
     monkeypatch.setattr(w.backend, "ids", lambda kind: [f"n{number}" for number in range(1000)])
     monkeypatch.setattr(w.backend, "copies_of", copies_of)
     assert len([*islice(w.export(), 10)]) == 10
-    assert len(looked) == crew.PAGE
+    assert len(looked) == forks.PAGE
 
 
 def test_what_is_no_text_is_left_out(tmp_path: Path) -> None:

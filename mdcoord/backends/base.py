@@ -114,7 +114,7 @@ class Backend(ABC):
     name: str = ""
     location: str = ""
     forkable: bool = False
-    """Whether a process that was forked may go on using it; what that stores is there for its parent, too."""
+    """Whether a process that was forked may go on reading from it."""
 
     @property
     def durability(self) -> str:

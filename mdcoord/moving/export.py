@@ -14,7 +14,7 @@ from mdcoord.errors import NotFound, UsageError
 from mdcoord.formats.eventlog import first_heading, render_event
 from mdcoord.host import Host
 from mdcoord.model import DOCUMENTS, KINDS
-from mdcoord.moving.crew import by_page
+from mdcoord.moving.forks import by_page
 from mdcoord.moving.stream import Channel, End, Header, Place, Published, kind_of, line_of
 from mdcoord.rules.leases import carried
 

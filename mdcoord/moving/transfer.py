@@ -20,7 +20,7 @@ from mdcoord.backends.values import Copy, Unreadable
 from mdcoord.errors import BackendUnavailable, InvalidDocument, NotFound
 from mdcoord.host import Host
 from mdcoord.model import ANY, DOCUMENTS, Key, Value
-from mdcoord.moving.crew import PAGE, by_page
+from mdcoord.moving.forks import PAGE, by_page
 from mdcoord.moving.stream import version_of
 from mdcoord.moving.transferlog import ChannelTransfer
 from mdcoord.rules.leases import Lease, carried, drop

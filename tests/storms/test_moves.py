@@ -9,15 +9,15 @@ from moves import storm
 from redis_servers import Server
 
 from mdcoord.backends.redis import gate
-from mdcoord.moving import crew
+from mdcoord.moving import forks
 
 
 @pytest.fixture(autouse=True)
 def quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORM", str(tmp_path))
     monkeypatch.setattr(gate, "HELD", 0.5)  # so long the gate stays closed after a mover was killed
-    monkeypatch.setattr(crew, "MANY", 0)  # so that several processes share the work
-    monkeypatch.setattr(crew, "PAGE", 20)
+    monkeypatch.setattr(forks, "MANY", 0)  # so that several processes share the work
+    monkeypatch.setattr(forks, "PAGE", 20)
 
 
 def test_workers_go_along(url: str, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mdcoord.moving import crew
-from mdcoord.moving.crew import PAGE, by_page
+from mdcoord.moving import forks
+from mdcoord.moving.forks import PAGE, by_page
 
 IDS = [f"n{number}" for number in range(5 * PAGE + 7)]
 PAGES = [IDS[first : first + PAGE] for first in range(0, len(IDS), PAGE)]
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothi
 @pytest.fixture(autouse=True)
 def three_hands(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three processes, also where there is one core, and also where another test left a thread."""
-    monkeypatch.setattr(crew, "MANY", 0)
-    monkeypatch.setattr(crew, "_cores", lambda: 3)
+    monkeypatch.setattr(forks, "MANY", 0)
+    monkeypatch.setattr(forks, "_cores", lambda: 3)
     monkeypatch.setattr(threading, "active_count", lambda: 1)
 
 
@@ -52,8 +52,8 @@ def test_nothing_is_nothing() -> None:
 
 @pytest.mark.parametrize("reason", ["few", "threads", "one core", "not forkable"])
 def test_one_process_where_others_are_of_no_use(reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crew, "MANY", len(IDS) + 1 if reason == "few" else 0)
-    monkeypatch.setattr(crew, "_cores", lambda: 1 if reason == "one core" else 3)
+    monkeypatch.setattr(forks, "MANY", len(IDS) + 1 if reason == "few" else 0)
+    monkeypatch.setattr(forks, "_cores", lambda: 1 if reason == "one core" else 3)
     monkeypatch.setattr(threading, "active_count", lambda: 2 if reason == "threads" else 1)
     found = [*by_page(who, IDS, divided=reason != "not forkable")]
     assert found == [(os.getpid(), page) for page in PAGES]
